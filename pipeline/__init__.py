@@ -1,0 +1,1 @@
+"""pipeline: studies in, Parquet and HTML out."""

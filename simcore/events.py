@@ -1,0 +1,169 @@
+"""Events: everything that can happen to the machine, and the trace that lists them.
+
+A trace is made before the simulation and is the same for every design: all randomness is spent here.
+An event names a *task* (a process). Tasks and mms differ only between a vfork and the child's exec or exit,
+when two tasks use one mm. Task 0 exists from the start, with an empty mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Op(IntEnum):
+    """What happens. The columns of an event that are not named are unused (0)."""
+
+    MMAP = 0  # start, count, arg = VmaKind | WRITABLE, file, offset
+    MUNMAP = 1  # start, count
+    READ = 2  # start, count, stride; with stride 0, start and count select a page list
+    WRITE = 3  # as READ
+    FORK = 4  # arg = the child's task
+    VFORK = 5  # arg = the child's task
+    EXEC = 6  # arg = the image
+    EXIT = 7
+
+
+class VmaKind(IntEnum):
+    """What a vma maps. Only FILE_SHARED and SHM are shared mappings; the others are private (CoWable)."""
+
+    ANON = 0
+    FILE_PRIVATE = 1
+    FILE_SHARED = 2
+    SHM = 3
+    STACK = 4
+
+
+WRITABLE = 8  # or'ed to the kind in ``arg`` of an MMAP: the vma may be written
+KIND_MASK = 7
+
+# All columns int64, so that the array can be viewed as (n, 8) int64 by the engine.
+EVENT_DTYPE = np.dtype(
+    [(name, np.int64) for name in ("op", "task", "start", "count", "stride", "arg", "file", "offset")]
+)
+
+
+class Mapping(NamedTuple):
+    """One vma of an image or of an mmap: pages ``[start, start + count)``.
+
+    ``file`` numbers a file (or shm object) of the trace, -1 for anonymous memory and stacks;
+    ``offset`` is the file page that ``start`` maps.
+    """
+
+    start: int
+    count: int
+    kind: VmaKind
+    writable: bool = True
+    file: int = -1
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A finished list of events.
+
+    Parameters
+    ----------
+    events : structured array [n] of EVENT_DTYPE
+        In the order in which they happen.
+    pages : int64 [m]
+        Page lists (vpns) that READ and WRITE with stride 0 select from.
+    image_rows : structured array [k] of EVENT_DTYPE
+        The mappings of all images, as MMAP rows.
+    image_starts : int64 [images + 1]
+        Image ``i`` is ``image_rows[image_starts[i]:image_starts[i + 1]]``.
+    """
+
+    events: npt.NDArray[np.void]
+    pages: IntArray
+    image_rows: npt.NDArray[np.void]
+    image_starts: IntArray
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def tasks(self) -> int:
+        """One more than the highest task number that occurs."""
+        ops = self.events["op"]
+        children = self.events["arg"][(ops == Op.FORK) | (ops == Op.VFORK)]
+        return int(max(self.events["task"].max(initial=0), children.max(initial=0))) + 1
+
+
+@dataclass
+class TraceBuilder:
+    """Write a trace event by event; nothing is checked before the machine meets it."""
+
+    _rows: list[tuple[int, ...]] = field(default_factory=list)
+    _pages: list[int] = field(default_factory=list)
+    _image_rows: list[tuple[int, ...]] = field(default_factory=list)
+    _image_starts: list[int] = field(default_factory=lambda: [0])
+
+    def image(self, mappings: list[Mapping]) -> int:
+        """Declare what an exec maps; returns the image's number."""
+        self._image_rows += [_mmap_row(-1, mapping) for mapping in mappings]
+        self._image_starts.append(len(self._image_rows))
+        return len(self._image_starts) - 2
+
+    def mmap(self, task: int, mapping: Mapping) -> None:
+        """Map pages that are not mapped yet."""
+        self._rows.append(_mmap_row(task, mapping))
+
+    def munmap(self, task: int, start: int, count: int) -> None:
+        """Unmap whatever is mapped in ``[start, start + count)``."""
+        self._rows.append((Op.MUNMAP, task, start, count, 0, 0, 0, 0))
+
+    def read(self, task: int, start: int, count: int = 1, stride: int = 1) -> None:
+        """Read one byte in each of ``count`` pages, ``stride`` pages apart."""
+        self._rows.append((Op.READ, task, start, count, stride, 0, 0, 0))
+
+    def write(self, task: int, start: int, count: int = 1, stride: int = 1) -> None:
+        """Write one byte in each of ``count`` pages, ``stride`` pages apart."""
+        self._rows.append((Op.WRITE, task, start, count, stride, 0, 0, 0))
+
+    def read_pages(self, task: int, vpns: list[int]) -> None:
+        """Read one byte in each listed page."""
+        self._rows.append((Op.READ, task, len(self._pages), len(vpns), 0, 0, 0, 0))
+        self._pages += vpns
+
+    def write_pages(self, task: int, vpns: list[int]) -> None:
+        """Write one byte in each listed page."""
+        self._rows.append((Op.WRITE, task, len(self._pages), len(vpns), 0, 0, 0, 0))
+        self._pages += vpns
+
+    def fork(self, parent: int, child: int) -> None:
+        """Fork ``parent``; the child becomes task ``child``, which must not be alive."""
+        self._rows.append((Op.FORK, parent, 0, 0, 0, child, 0, 0))
+
+    def vfork(self, parent: int, child: int) -> None:
+        """Let ``child`` borrow the parent's mm; the parent waits until the child execs or exits."""
+        self._rows.append((Op.VFORK, parent, 0, 0, 0, child, 0, 0))
+
+    def exec(self, task: int, image: int) -> None:
+        """Replace the task's address space by the image's mappings."""
+        self._rows.append((Op.EXEC, task, 0, 0, 0, image, 0, 0))
+
+    def exit(self, task: int) -> None:
+        """End the task."""
+        self._rows.append((Op.EXIT, task, 0, 0, 0, 0, 0, 0))
+
+    def build(self) -> Trace:
+        """Return what was written so far as a trace."""
+        return Trace(
+            np.array(self._rows, dtype=EVENT_DTYPE),
+            np.array(self._pages, dtype=np.int64),
+            np.array(self._image_rows, dtype=EVENT_DTYPE),
+            np.array(self._image_starts, dtype=np.int64),
+        )
+
+
+def _mmap_row(task: int, mapping: Mapping) -> tuple[int, ...]:
+    """Return the MMAP event of a mapping."""
+    arg = int(mapping.kind) | (WRITABLE if mapping.writable else 0)
+    return (Op.MMAP, task, mapping.start, mapping.count, 0, arg, mapping.file, mapping.offset)

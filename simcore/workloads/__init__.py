@@ -1,0 +1,10 @@
+"""Trace generators, by the name that a study uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simcore.workloads.parameters import Workload
+
+WORKLOADS: dict[str, Workload] = {}

@@ -1,0 +1,64 @@
+"""How a workload says what it can be asked for, so that studies are checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from simcore.events import Trace
+    from simcore.geometry import Geometry
+
+INT = "int"
+FRACTION = "fraction"
+CHOICE = "choice"
+TREE = "tree"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a workload.
+
+    Parameters
+    ----------
+    name : str
+        Key in a study.
+    kind : {"int", "fraction", "choice", "tree"}
+        An int (never a bool, never 3.0), a number in [low, high], one of ``choices``, or a process tree:
+        ``{"depth": int, "fan_out": int}`` or ``{"label": str, "parents": [int], "names": [str]}``.
+    default : Any
+        Value where a study is silent.
+    low, high : float
+        Range of an int or fraction, ends included.
+    choices : tuple of str
+        Values of a choice.
+    unit, meaning : str
+        For tables and messages.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    meaning: str
+    unit: str = ""
+    low: float = 0
+    high: float = 1
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A generator of traces.
+
+    ``make(params, geometry, rng)`` takes a value for every parameter and returns a trace; equal arguments and
+    an equally seeded generator give the identical trace.
+    """
+
+    name: str
+    prose: str
+    source: str
+    parameters: tuple[Parameter, ...]
+    make: Callable[[dict[str, Any], Geometry, np.random.Generator], Trace]
