@@ -75,7 +75,16 @@ ACTS: tuple[Act, ...] = (
 ACT: dict[str, int] = {act.name: index for index, act in enumerate(ACTS)}
 
 # Kinds of event that have act vectors of their own. A read or write event is split into its faults.
-EVENT_KINDS: tuple[str, ...] = ("mmap", "munmap", "read_fault", "write_fault", "fork", "vfork", "exec", "exit")
+EVENT_KINDS: tuple[str, ...] = (
+    "mmap",
+    "munmap",
+    "read_fault",
+    "write_fault",
+    "fork",
+    "vfork",
+    "exec",
+    "exit",
+)
 EVENT_KIND: dict[str, int] = {kind: index for index, kind in enumerate(EVENT_KINDS)}
 
 # The levels behind the gauges; each gives a maximum over all moments between events and a value at the end.

@@ -50,7 +50,9 @@ class CostModel:
         known = {act.name for act in ACTS}
         for name, cost in self.costs.items():
             if name not in known:
-                raise ValueError(f"cost model {self.name!r}: unknown act {name!r}; simcore.acts lists the known ones")
+                raise ValueError(
+                    f"cost model {self.name!r}: unknown act {name!r}; simcore.acts lists the known ones"
+                )
             if cost.ns < 0:
                 raise ValueError(f"cost model {self.name!r}: {name} costs {cost.ns} ns; 0 or more is allowed")
 

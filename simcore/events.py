@@ -50,14 +50,14 @@ EVENT_DTYPE = np.dtype(
 
 
 class Mapping(NamedTuple):
-    """One vma of an image or of an mmap: pages ``[start, start + count)``.
+    """One vma of an image or of an mmap: pages ``[start, start + npages)``.
 
     ``file`` numbers a file (or shm object) of the trace, -1 for anonymous memory and stacks;
     ``offset`` is the file page that ``start`` maps.
     """
 
     start: int
-    count: int
+    npages: int
     kind: VmaKind
     writable: bool = True
     file: int = -1
@@ -166,4 +166,4 @@ class TraceBuilder:
 def _mmap_row(task: int, mapping: Mapping) -> tuple[int, ...]:
     """Return the MMAP event of a mapping."""
     arg = int(mapping.kind) | (WRITABLE if mapping.writable else 0)
-    return (Op.MMAP, task, mapping.start, mapping.count, 0, arg, mapping.file, mapping.offset)
+    return (Op.MMAP, task, mapping.start, mapping.npages, 0, arg, mapping.file, mapping.offset)

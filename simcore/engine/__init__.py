@@ -1,0 +1,1 @@
+"""The fast path, by kernel verb, on flat arrays under numba."""

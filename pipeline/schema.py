@@ -1,0 +1,69 @@
+"""The one schema of stored rows: every column with its unit and meaning, versioned.
+
+A dataset is written and read with this schema and no other, so that no reader drops a column it did not see in
+the first file.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from simcore.acts import ACTS, EVENT_KINDS, GAUGES
+
+# Raise when a column changes meaning, appears or goes. Readers refuse newer versions.
+SCHEMA_VERSION = 1
+
+# (name, arrow type, unit, meaning)
+_IDENTITY: tuple[tuple[str, pa.DataType, str, str], ...] = (
+    ("cell_id", pa.string(), "", "content hash of everything that can change the row"),
+    ("trace_id", pa.string(), "", "content hash of workload, parameters, geometry and replicate: equal for all designs"),
+    ("study", pa.string(), "", "name of the study"),
+    ("design", pa.string(), "", "name of the design, see forkbench designs"),
+    ("geometry", pa.string(), "", "name of the geometry"),
+    ("workload", pa.string(), "", "name of the workload, see forkbench workloads"),
+    ("params", pa.string(), "", "the workload's parameters, all of them, as canonical JSON"),
+    ("replicate", pa.int64(), "", "number of the replicate, from 0"),
+    ("seed", pa.int64(), "", "seed of the trace's random generator, derived from trace_id"),
+    ("model_version", pa.string(), "", "hash of the simulator's sources that made the row"),
+    ("events", pa.int64(), "events", "events of the trace"),
+    ("touches", pa.int64(), "pages", "pages touched by reads and writes, faulting or not"),
+)  # fmt: skip
+
+VECTOR_TYPE = pa.list_(
+    pa.struct(
+        [
+            pa.field("event", pa.string(), nullable=False),
+            pa.field("times", pa.int64(), nullable=False),
+            pa.field(
+                "acts",
+                pa.list_(
+                    pa.struct(
+                        [
+                            pa.field("act", pa.string(), nullable=False),
+                            pa.field("n", pa.int64(), nullable=False),
+                        ]
+                    )
+                ),
+                nullable=False,
+            ),
+        ]
+    )
+)
+_VECTORS_MEANING = (
+    "the distinct act vectors of each kind of event ("
+    + ", ".join(EVENT_KINDS)
+    + "): times = how often it occurred, acts = the acts that are not zero"
+)
+
+
+def row_schema() -> pa.Schema:
+    """Return the schema of a row; unit and meaning of each column stand in the field's metadata."""
+    columns = [*_IDENTITY]
+    columns += [(act.name, pa.int64(), "acts", act.meaning) for act in ACTS]
+    columns += [(gauge.name, pa.int64(), gauge.unit, gauge.meaning) for gauge in GAUGES]
+    columns.append(("vectors", VECTOR_TYPE, "", _VECTORS_MEANING))
+    described = [
+        pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
+        for name, kind, unit, meaning in columns
+    ]
+    return pa.schema(described, metadata={"forkbench.schema_version": str(SCHEMA_VERSION)})
