@@ -1,6 +1,6 @@
 """The one schema of stored rows: every column with its unit and meaning, versioned.
 
-A dataset is written and read with this schema and no other, so that no reader drops a column it did not see in
+A dataset is written and read with this schema and no other: no reader drops a column it did not see in
 the first file.
 """
 
@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 # (name, arrow type, unit, meaning)
 _IDENTITY: tuple[tuple[str, pa.DataType, str, str], ...] = (
     ("cell_id", pa.string(), "", "content hash of everything that can change the row"),
-    ("trace_id", pa.string(), "", "content hash of workload, parameters, geometry and replicate: equal for all designs"),
+    ("trace_id", pa.string(), "", "content hash of workload, parameters, geometry, replicate: equal for all designs"),
     ("study", pa.string(), "", "name of the study"),
     ("design", pa.string(), "", "name of the design, see forkbench designs"),
     ("geometry", pa.string(), "", "name of the geometry"),
