@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 # (name, arrow type, unit, meaning)
 _IDENTITY: tuple[tuple[str, pa.DataType, str, str], ...] = (
     ("cell_id", pa.string(), "", "content hash of everything that can change the row"),
-    ("trace_id", pa.string(), "", "content hash of workload, parameters, geometry, replicate: equal for all designs"),
+    ("trace_id", pa.string(), "", "content hash of workload, params, geometry, replicate: one for all designs"),
     ("study", pa.string(), "", "name of the study"),
     ("design", pa.string(), "", "name of the design, see forkbench designs"),
     ("geometry", pa.string(), "", "name of the geometry"),
