@@ -13,6 +13,11 @@ from simcore.acts import ACTS, EVENT_KINDS, GAUGES
 # Raise when a column changes meaning, appears or goes. Readers refuse newer versions.
 SCHEMA_VERSION = 1
 
+# Keys of a file's metadata: the version, the resolved study as JSON, and what software made the rows as JSON.
+VERSION_KEY = "forkbench.schema_version"
+STUDY_KEY = "forkbench.study"
+PROVENANCE_KEY = "forkbench.provenance"
+
 # (name, arrow type, unit, meaning)
 _IDENTITY: tuple[tuple[str, pa.DataType, str, str], ...] = (
     ("cell_id", pa.string(), "", "content hash of everything that can change the row"),
@@ -66,4 +71,4 @@ def row_schema() -> pa.Schema:
         pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
         for name, kind, unit, meaning in columns
     ]
-    return pa.schema(described, metadata={"forkbench.schema_version": str(SCHEMA_VERSION)})
+    return pa.schema(described, metadata={VERSION_KEY: str(SCHEMA_VERSION)})

@@ -167,3 +167,17 @@ def _mmap_row(task: int, mapping: Mapping) -> tuple[int, ...]:
     """Return the MMAP event of a mapping."""
     arg = int(mapping.kind) | (WRITABLE if mapping.writable else 0)
     return (Op.MMAP, task, mapping.start, mapping.npages, 0, arg, mapping.file, mapping.offset)
+
+
+def describe(event: np.void) -> str:
+    """Return an event as a person would write it."""
+    op = Op(event["op"])
+    names = {
+        Op.MMAP: ("start", "count"),
+        Op.MUNMAP: ("start", "count"),
+        Op.READ: ("start", "count", "stride"),
+        Op.WRITE: ("start", "count", "stride"),
+        Op.EXIT: (),
+    }.get(op, ("arg",))
+    details = "".join(f", {name} {int(event[name])}" for name in names)
+    return f"{op.name.lower()} by task {int(event['task'])}{details}"

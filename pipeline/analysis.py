@@ -1,0 +1,227 @@
+"""What a pandas user imports: load a dataset, put times on it, compare designs.
+
+>>> from pipeline import analysis
+>>> df = analysis.load("results/phillips-2002")
+>>> analysis.typical(df, "total_ns_per_fork", baseline="linux24")
+>>> analysis.worst(analysis.recost(df, my_model), "total_ns_per_fork", baseline="linux24")
+
+Columns of ``load``, besides those of ``pipeline.schema``:
+
+* each parameter of the workload; a parameter that is called like another column gets ``_param`` behind its name.
+  The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``, ``tree_depth``, ``tree_processes`` and ``fan_out``;
+* ``creations``: forks and vforks, the same for every design on one trace;
+* ``<kind>_count``: events of each kind; ``<kind>:<act>``: acts of that kind, for acts that occur at all;
+* times under the cost model, see ``recost``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import store
+from pipeline.compare import best, paired, population, typical, worst
+from pipeline.errors import DatasetError
+from pipeline.latency import cost_model, kind_totals, latency, priced, vectors
+from pipeline.rows import checksum
+from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
+from simcore.acts import ACT, ACTS, EVENT_KINDS
+from simcore.workloads.shape import shape_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from simcore.costs import CostModel
+
+__all__ = [
+    "best",
+    "frame_of",
+    "latency",
+    "load",
+    "paired",
+    "population",
+    "recost",
+    "tidy",
+    "typical",
+    "vectors",
+    "worst",
+]
+
+# What a frame remembers of its study.
+_STUDY_FACTS = (
+    "name",
+    "question",
+    "workload",
+    "geometry",
+    "costs",
+    "baseline",
+    "floor",
+    "seed",
+    "replicates",
+)
+TIME_COLUMNS: tuple[str, ...] = (
+    "total_ns",
+    "total_ns_per_fork",
+    "rest_ns_per_fork",
+    "creation_ns_total",
+    "creation_ns_mean",
+    *(f"{kind}_ns_{stat}" for kind in EVENT_KINDS for stat in ("total", "mean")),
+)
+
+
+def load(path: Path | str) -> pd.DataFrame:
+    """Return a dataset as a tidy frame: one row a cell, sorted by ``cell_id``, times under the study's cost model.
+
+    ``df.attrs`` holds the provenance: ``name``, ``question``, ``workload``, ``geometry``, ``costs``, ``baseline``,
+    ``floor``, ``seed`` and ``replicates`` of the study; ``parameters`` (columns that are parameters), ``planned``
+    (cells), ``complete`` (whether all of them ran), ``checksum`` (of the rows) and ``provenance`` (what made them).
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no dataset, or a row's vectors do not add up to its totals.
+    """
+    return frame_of(store.read(path), planned=len(store.read_plan(path).cells))
+
+
+def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
+    """Return what ``load`` returns, from the rows that ``store.read`` gave and the number of planned cells."""
+    known = table.schema.metadata
+    study = json.loads(known[STUDY_KEY.encode()])
+    frame = tidy(table)
+    frame.attrs |= {key: study[key] for key in _STUDY_FACTS}
+    frame.attrs |= {
+        "planned": planned,
+        "complete": len(table) == planned,
+        "checksum": checksum(table),
+        "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
+    }
+    return recost(frame, study["costs"])
+
+
+def tidy(table: pa.Table) -> pd.DataFrame:
+    """Return rows of ``pipeline.schema`` as a tidy frame without times."""
+    by_kind = kind_totals(table["vectors"])
+    plain = table.drop_columns(["vectors"]).to_pandas()
+    _check_totals(plain, by_kind)
+    parameters = _parameters(plain["params"], taken=set(plain.columns))
+    creations = pd.DataFrame({"creations": plain["forks"] + plain["vforks"]})
+    frame = pd.concat([plain.drop(columns="params"), parameters, creations, _by_kind(by_kind)], axis=1)
+    frame.attrs = {"parameters": list(parameters.columns)}
+    return frame
+
+
+def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:
+    """Return the frame with times under another cost model; counts are untouched and nothing is simulated.
+
+    Parameters
+    ----------
+    df : DataFrame
+        What ``load`` returned, or a selection of its rows.
+    model : CostModel or str
+        What an act costs.
+
+    Returns
+    -------
+    DataFrame
+        A new frame whose time columns, in ns, are: ``total_ns`` (kernel time of the whole trace),
+        ``total_ns_per_fork`` (the same divided by ``creations``), ``creation_ns_total`` and ``_mean`` (forks and
+        vforks), ``rest_ns_per_fork`` (everything but forks and vforks, divided by ``creations``), and
+        ``<kind>_ns_total`` and ``_mean`` for each kind of event; a mean is NaN where nothing happened.
+    """
+    chosen = cost_model(model)
+    costs = chosen.vector()
+    times = {"total_ns": priced({ACT[act.name]: _floats(df, act.name) for act in ACTS}, costs, len(df))}
+    for kind in EVENT_KINDS:
+        named = {ACT[act.name]: f"{kind}:{act.name}" for act in ACTS if f"{kind}:{act.name}" in df.columns}
+        counts = {index: _floats(df, column) for index, column in named.items()}
+        times[f"{kind}_ns_total"] = priced(counts, costs, len(df))
+        times[f"{kind}_ns_mean"] = _ratio(times[f"{kind}_ns_total"], _floats(df, f"{kind}_count"))
+    creations = _floats(df, "creations")
+    times["creation_ns_total"] = times["fork_ns_total"] + times["vfork_ns_total"]
+    times["creation_ns_mean"] = _ratio(times["creation_ns_total"], creations)
+    times["total_ns_per_fork"] = _ratio(times["total_ns"], creations)
+    times["rest_ns_per_fork"] = _ratio(times["total_ns"] - times["creation_ns_total"], creations)
+    block = pd.DataFrame({name: times[name] for name in TIME_COLUMNS}, index=df.index)
+    recosted = pd.concat([df.drop(columns=list(TIME_COLUMNS), errors="ignore"), block], axis=1)
+    recosted.attrs = dict(df.attrs) | {"costs": chosen.name}
+    return recosted
+
+
+def _floats(df: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return a column as float64."""
+    return df[column].to_numpy(np.float64)
+
+
+def _ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return above / below, NaN where below is 0."""
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+
+
+def _check_totals(plain: pd.DataFrame, by_kind: npt.NDArray[np.int64]) -> None:
+    """Refuse rows whose vectors do not add up to the stored totals."""
+    totals = plain[list(ACT)].to_numpy(np.int64)
+    wrong = np.flatnonzero((by_kind[:, :, :-1].sum(axis=1) != totals).any(axis=1))
+    if len(wrong):
+        raise DatasetError(
+            f"cell {plain['cell_id'].iloc[wrong[0]]!r}: its vectors do not add up to its totals "
+            f"({len(wrong)} such cells); the dataset is damaged; run the study again into a new directory"
+        )
+
+
+def _by_kind(by_kind: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Return ``<kind>_count`` and, where it is not zero throughout, ``<kind>:<act>``."""
+    columns = {f"{kind}_count": by_kind[:, number, -1] for number, kind in enumerate(EVENT_KINDS)}
+    occurs = by_kind.any(axis=0)
+    for number, kind in enumerate(EVENT_KINDS):
+        for index, act in enumerate(ACTS):
+            if occurs[number, index]:
+                columns[f"{kind}:{act.name}"] = by_kind[:, number, index]
+    return pd.DataFrame(columns)
+
+
+def _parameters(params: pd.Series[str], taken: set[str]) -> pd.DataFrame:
+    """Return a column per parameter; each distinct JSON text is read once."""
+    codes, texts = pd.factorize(params)
+    rows = [_expanded(json.loads(text)) for text in texts]
+    frame = pd.DataFrame(rows).take(codes).reset_index(drop=True)
+    return frame.rename(columns={name: f"{name}_param" for name in frame.columns if name in taken})
+
+
+def _expanded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as scalars: a tree becomes its label, size and shape, other nests become JSON."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "tree" and isinstance(value, dict):
+            flat.update(_tree(value))
+        else:
+            flat[name] = json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
+    return flat
+
+
+def _tree(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return what a tree parameter says: a measured tree goes by its label, a complete one by its shape."""
+    parents = shape_of(tree).parents
+    measured = "parents" in tree
+    return {
+        "tree": str(tree["label"]) if measured else f"depth {tree['depth']}, fan-out {tree['fan_out']}",
+        "tree_measured": measured,
+        "tree_depth": _depth(parents),
+        "tree_processes": len(parents),
+        "fan_out": max(Counter(parents[1:]).values(), default=0),
+    }
+
+
+def _depth(parents: list[int]) -> int:
+    """Return the levels below the root of a tree whose parents come before their children."""
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    return max(depths)

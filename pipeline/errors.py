@@ -1,0 +1,97 @@
+"""What the pipeline raises, and how faults of a file are told.
+
+Two kinds: somebody asked for the impossible (``RefusedError`` and its children; shown without a traceback,
+exit code 2), or we are wrong (``NondeterminismError``; shown with everything we know, exit code 3).
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Path = tuple[str | int, ...]
+
+
+class RefusedError(Exception):
+    """Somebody asked for the impossible; the message says where, what is allowed and what to do."""
+
+
+class DatasetError(RefusedError):
+    """A dataset cannot be read or written."""
+
+
+class ClusterError(RefusedError):
+    """The workers cannot do the work: none came up, or all of them went away."""
+
+
+class InterruptedRunError(RefusedError):
+    """The user stopped a run at once."""
+
+
+class NondeterminismError(Exception):
+    """One cell gave two different rows: we are wrong."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in a study.
+
+    Parameters
+    ----------
+    message : str
+        What was found, what is allowed, what to do.
+    path : tuple of str and int
+        The place in the document, () for the whole of it.
+    line, column : int
+        From 1; line 0 where the fault has no line of its own.
+    origin : str
+        What is to blame if it is not the file: ``--set key=value``.
+    """
+
+    message: str
+    path: Path = ()
+    line: int = 0
+    column: int = 0
+    origin: str = ""
+
+    def __str__(self) -> str:
+        """Return ``line 12, sweep.tree[1]: what is wrong``."""
+        line = f"line {self.line}" if self.line else ""
+        if line and not self.path:
+            line += f", column {self.column}"
+        where = ", ".join(part for part in (self.origin or line, dotted(self.path)) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class StudyError(RefusedError):
+    """A study is refused; all its faults come together.
+
+    Parameters
+    ----------
+    file : str
+        The study's file, as the user wrote it.
+    faults : iterable of Fault
+        At least one.
+    """
+
+    def __init__(self, file: str, faults: Iterable[Fault]) -> None:
+        self.file = file
+        self.faults = sorted(faults, key=lambda fault: (bool(fault.origin), fault.line, fault.column))
+        count = "1 problem" if len(self.faults) == 1 else f"{len(self.faults)} problems"
+        super().__init__("\n".join([f"{file}: {count}", *(f"  {fault}" for fault in self.faults)]))
+
+
+def dotted(path: Path) -> str:
+    """Return ``('sweep', 'tree', 1)`` as ``sweep.tree[1]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest known name, or nothing if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""

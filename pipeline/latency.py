@@ -1,0 +1,283 @@
+"""Act vectors in pandas, and exact quantiles of latency.
+
+A row keeps, for each kind of event, every distinct act vector with the number of times it occurred. A time is
+``acts @ costs``, so the whole distribution of latency under any cost model follows from the rows: no sample is
+drawn, no bucket is rounded, nothing is simulated again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import store
+from pipeline.errors import DatasetError, RefusedError, did_you_mean
+from simcore.acts import ACT, ACTS, EVENT_KINDS
+from simcore.costs import COST_MODELS, CostModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+# What a caller may ask the latency of, and the kinds of event it takes: a vfork is how the design "vfork" forks,
+# and a fault is a fault whether a read or a write met it.
+LATENCY_OF: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in EVENT_KINDS} | {
+    "creation": ("fork", "vfork"),
+    "fault": ("read_fault", "write_fault"),
+}
+QUANTILES: tuple[float, ...] = (0.5, 0.99, 0.999, 1.0)
+_SLICE_ROWS = 2_000
+
+
+class Entries(NamedTuple):
+    """The vectors of some rows, flat: one element per distinct vector, and one per act of a vector.
+
+    Parameters
+    ----------
+    row, kind, times : int64 [v]
+        Which row the vector belongs to, its index in EVENT_KINDS, how often it occurred.
+    vector, act, n : int64 [e]
+        Which vector, its act (index in ACTS), and how many of it; acts that are zero do not appear.
+    """
+
+    row: IntArray
+    kind: IntArray
+    times: IntArray
+    vector: IntArray
+    act: IntArray
+    n: IntArray
+
+
+def cost_model(model: CostModel | str) -> CostModel:
+    """Return a cost model by its name; a CostModel is returned as it is.
+
+    Raises
+    ------
+    RefusedError
+        If no cost model has that name.
+    """
+    if isinstance(model, CostModel):
+        return model
+    if model not in COST_MODELS:
+        raise RefusedError(
+            f"cost model: unknown name {model!r}{did_you_mean(model, COST_MODELS)}; "
+            f"known are {', '.join(sorted(COST_MODELS))}; use one of them, or pass a CostModel"
+        )
+    return COST_MODELS[model]
+
+
+def priced(counts: Mapping[int, FloatArray], costs: FloatArray, size: int) -> FloatArray:
+    """Return ns [size]: counts of acts (index in ACTS -> float64 [size]) times costs, added in the order of ACTS.
+
+    The order is fixed so that equal counts give equal floats, whichever way they were stored.
+    """
+    total = np.zeros(size)
+    for index in range(len(ACTS)):
+        if index in counts and costs[index] > 0:
+            total += counts[index] * costs[index]
+    return total
+
+
+def kind_totals(column: pa.ChunkedArray) -> IntArray:
+    """Return the acts of each row by kind of event, int64 [rows, len(EVENT_KINDS), len(ACTS) + 1].
+
+    The last element of the last axis is the number of events of that kind.
+    """
+    parts = [_sum_by_kind(flat, len(chunk)) for chunk, flat in _slices(column)]
+    width = (len(EVENT_KINDS), len(ACTS) + 1)
+    return np.concatenate(parts) if parts else np.zeros((0, *width), np.int64)
+
+
+def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the act vectors of a dataset, long.
+
+    Parameters
+    ----------
+    source : path or pyarrow.Table
+        A dataset, or rows read from one.
+    cells : iterable of str, optional
+        Cell ids to keep. A dataset of 100,000 cells has millions of vectors: choose, or be patient.
+
+    Returns
+    -------
+    DataFrame
+        One row per distinct vector of a cell: ``cell_id``, ``design``, ``event`` (kind), ``times`` (how often it
+        occurred), and one int64 column per act.
+    """
+    table = source if isinstance(source, pa.Table) else store.read(source)
+    if cells is not None:
+        table = table.filter(pc.is_in(table["cell_id"], value_set=pa.array(list(cells), pa.string())))
+    parts: list[dict[str, Any]] = []
+    first = 0
+    for chunk, flat in _slices(table["vectors"]):
+        parts.append(_long(flat, first))
+        first += len(chunk)
+    return _vector_frame(table, parts)
+
+
+def latency(
+    source: Path | str | pd.DataFrame,
+    model: CostModel | str,
+    event: str,
+    q: Sequence[float] = QUANTILES,
+) -> pd.DataFrame:
+    """Return exact quantiles of an event's latency under a cost model, per design.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        A dataset, or what ``vectors`` returned (filtered as you like).
+    model : CostModel or str
+        What an act costs.
+    event : str
+        A kind of event, or "creation" (fork and vfork), or "fault" (read and write faults).
+    q : sequence of float in [0, 1]
+        0.5 is the median, 1 the maximum. The quantile is the smallest latency that at least a share q of the
+        events do not exceed, so it is always the latency of an event that happened.
+
+    Returns
+    -------
+    DataFrame
+        Index ``design``; ``events`` (how many), ``ns_mean``, and one column ``ns_q<q>`` per quantile, in ns.
+
+    Raises
+    ------
+    RefusedError
+        If the event or the cost model is unknown.
+    """
+    long = source if isinstance(source, pd.DataFrame) else vectors(source)
+    times = distribution(long, model, event)
+    rows = {}
+    for design, part in times.groupby("design", sort=False):
+        ns, weight = part["ns"].to_numpy(), part["times"].to_numpy()
+        cuts = weighted_quantiles(ns, weight, q)
+        rows[design] = {"events": int(weight.sum()), "ns_mean": float(ns @ weight / weight.sum())} | {
+            f"ns_q{level:g}": value for level, value in zip(q, cuts, strict=True)
+        }
+    columns = ["events", "ns_mean", *(f"ns_q{level:g}" for level in q)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("design")
+
+
+def distribution(long: pd.DataFrame, model: CostModel | str, event: str) -> pd.DataFrame:
+    """Return each distinct latency of an event per design: ``design``, ``ns``, ``times``, sorted by design and ns."""
+    if event not in LATENCY_OF:
+        known = ", ".join(LATENCY_OF)
+        raise RefusedError(
+            f"event: unknown kind {event!r}{did_you_mean(event, LATENCY_OF)}; known are {known}; use one of them"
+        )
+    chosen = long[long["event"].isin(LATENCY_OF[event])]
+    counts = {ACT[act.name]: chosen[act.name].to_numpy(np.float64) for act in ACTS}
+    ns = priced(counts, cost_model(model).vector(), len(chosen))
+    timed = pd.DataFrame(
+        {"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()}
+    )
+    return timed.groupby(["design", "ns"], as_index=False)["times"].sum()
+
+
+def weighted_quantiles(values: FloatArray, times: IntArray, q: Sequence[float]) -> list[float]:
+    """Return exact quantiles of values that each occurred ``times`` times.
+
+    Parameters
+    ----------
+    values : float64 [k], k >= 1
+        In any order; repeated values are allowed.
+    times : int64 [k]
+        At least 1 each.
+    q : sequence of float in [0, 1]
+        For q the smallest value v is returned for which at least ``q * sum(times)`` values are <= v.
+
+    Raises
+    ------
+    ValueError
+        If there are no values, or q is outside of [0, 1].
+    """
+    if not len(values):
+        raise ValueError("quantiles: there are no values; at least one is needed")
+    outside = [level for level in q if not 0 <= level <= 1]
+    if outside:
+        raise ValueError(f"quantiles: {outside[0]!r} is not a share; 0 to 1 is allowed; the median is 0.5")
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(times[order])
+    # The rank is exact for every share that a float holds well; the 1e-9 undoes 0.999 * 1000 = 999.0000000001.
+    ranks = [max(1, int(np.ceil(level * int(reached[-1]) - 1e-9))) for level in q]
+    found = np.searchsorted(reached, ranks)
+    return [float(values[order[index]]) for index in found]
+
+
+def _slices(column: pa.ChunkedArray) -> Iterator[tuple[pa.ListArray, Entries]]:
+    """Yield the vectors of a few thousand rows at a time, so that big datasets fit in memory."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), _SLICE_ROWS):
+            part = chunk.slice(start, _SLICE_ROWS)
+            yield part, _flatten(part)
+
+
+def _flatten(lists: pa.ListArray) -> Entries:
+    """Return the vectors of an array of VECTOR_TYPE as flat numpy arrays."""
+    structs = pc.list_flatten(lists)
+    event, times, acts = structs.flatten()
+    pairs = pc.list_flatten(acts)
+    act, n = pairs.flatten()
+    return Entries(
+        row=_ints(pc.list_parent_indices(lists)),
+        kind=_numbered(event, EVENT_KINDS, "kind of event"),
+        times=_ints(times),
+        vector=_ints(pc.list_parent_indices(acts)),
+        act=_numbered(act, tuple(ACT), "act"),
+        n=_ints(n),
+    )
+
+
+def _numbered(names: pa.Array, known: tuple[str, ...], what: str) -> IntArray:
+    """Return the index in ``known`` of each name; refuses names that this version does not know."""
+    found = pc.index_in(names, value_set=pa.array(known, pa.string()))
+    if found.null_count:
+        stranger = names.filter(pc.is_null(found))[0].as_py()
+        raise DatasetError(
+            f"vectors: unknown {what} {stranger!r}; known are {', '.join(known)}; "
+            "read the dataset with the version that wrote it"
+        )
+    return _ints(found)
+
+
+def _ints(array: pa.Array) -> IntArray:
+    """Return an arrow array of integers without nulls as int64."""
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _sum_by_kind(flat: Entries, rows: int) -> IntArray:
+    """Return acts and number of events by row and kind, int64 [rows, len(EVENT_KINDS), len(ACTS) + 1]."""
+    width = len(ACTS) + 1
+    group = (flat.row * len(EVENT_KINDS) + flat.kind) * width
+    size = rows * len(EVENT_KINDS) * width
+    acts = np.bincount(group[flat.vector] + flat.act, flat.n * flat.times[flat.vector], minlength=size)
+    events = np.bincount(group + len(ACTS), flat.times, minlength=size)
+    # bincount adds floats; counts below 2**53 are exact in them.
+    return (acts + events).astype(np.int64).reshape(rows, len(EVENT_KINDS), width)
+
+
+def _long(flat: Entries, first: int) -> dict[str, Any]:
+    """Return the columns of one slice: row number from ``first``, kind, times, and dense acts [v, len(ACTS)]."""
+    dense = np.zeros((len(flat.row), len(ACTS)), np.int64)
+    dense[flat.vector, flat.act] = flat.n
+    return {"row": flat.row + first, "kind": flat.kind, "times": flat.times, "acts": dense}
+
+
+def _vector_frame(table: pa.Table, parts: list[dict[str, Any]]) -> pd.DataFrame:
+    """Put the slices together with each row's identity."""
+    empty = {"row": np.zeros(0, np.int64), "kind": np.zeros(0, np.int64), "times": np.zeros(0, np.int64)}
+    joined = {key: np.concatenate([part[key] for part in parts]) if parts else empty[key] for key in empty}
+    acts = np.concatenate([part["acts"] for part in parts]) if parts else np.zeros((0, len(ACTS)), np.int64)
+    identity = table.select(["cell_id", "design"]).to_pandas()
+    frame = identity.take(joined["row"]).reset_index(drop=True)
+    frame["event"] = pd.Categorical.from_codes(joined["kind"], categories=list(EVENT_KINDS))
+    frame["times"] = joined["times"]
+    return pd.concat([frame, pd.DataFrame(acts, columns=list(ACT))], axis=1)

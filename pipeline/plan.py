@@ -1,0 +1,163 @@
+"""Study -> cells, with ids that are hashes of content. Pure: the same study and simulator give the same plan.
+
+An id depends on everything that can change a row, and on nothing else: not on workers, order, time or costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.study import GEOMETRY_AXIS
+from simcore.designs import DESIGNS, axis_values
+
+if TYPE_CHECKING:
+    from pipeline.study import Study
+
+ID_DIGITS = 20  # 80 bits: among a million cells two ids are equal with a chance of 4e-13
+
+
+class TraceSpec(NamedTuple):
+    """What determines a trace; every design of the study faces it.
+
+    Parameters
+    ----------
+    trace_id : str
+        Hash of the other fields and of the study's seed.
+    workload, geometry : str
+        Names.
+    params : dict
+        Every parameter of the workload.
+    replicate : int
+        From 0.
+    seed : int
+        Of the trace's random generator, 63 bits, derived from ``trace_id``.
+    """
+
+    trace_id: str
+    workload: str
+    params: dict[str, Any]
+    geometry: str
+    replicate: int
+    seed: int
+
+
+class Cell(NamedTuple):
+    """One trace under one design."""
+
+    cell_id: str
+    trace: TraceSpec
+    design: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a study.
+
+    Parameters
+    ----------
+    study : dict
+        The study with everything resolved, as plain data.
+    text : str
+        The study's file as the user wrote it.
+    model_version : str
+        Hash of the simulator's sources.
+    cells : tuple of Cell
+        Grouped by trace, in the order of the study.
+    """
+
+    study: dict[str, Any]
+    text: str
+    model_version: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def plan_id(self) -> str:
+        """Hash of the ids of all cells."""
+        return content_id(sorted(cell.cell_id for cell in self.cells))
+
+
+def make_plan(study: Study, model_version: str) -> Plan:
+    """Expand a study into cells: designs within replicates within the product of the axes."""
+    axes = {design: axis_values(DESIGNS[design]) for design in study.designs}
+    cells = []
+    for trace in _traces(study):
+        for design in study.designs:
+            row = {"name": design, "axes": axes[design]}
+            what = {"trace_id": trace.trace_id, "design": row, "model_version": model_version}
+            cells.append(Cell(content_id(what), trace, design))
+    return Plan(study.spec(), study.text, model_version, tuple(cells))
+
+
+def _traces(study: Study) -> list[TraceSpec]:
+    """Return the traces of a study in the order of its axes, replicates innermost."""
+    points = itertools.product(*study.sweep.values())
+    return [
+        _trace(study, dict(zip(study.sweep, point, strict=True)), replicate)
+        for point in points
+        for replicate in range(study.replicates)
+    ]
+
+
+def _trace(study: Study, point: dict[str, Any], replicate: int) -> TraceSpec:
+    """Return one trace of a study."""
+    geometry = point.pop(GEOMETRY_AXIS, study.geometry)
+    params = dict(sorted((study.params | point).items()))
+    what = {
+        "workload": study.workload,
+        "params": params,
+        "geometry": geometry,
+        "replicate": replicate,
+        "seed": study.seed,
+    }
+    trace_id = content_id(what)
+    return TraceSpec(trace_id, study.workload, params, geometry, replicate, derived_seed(trace_id))
+
+
+def derived_seed(trace_id: str) -> int:
+    """Return the seed of a trace's random generator: 63 bits of a hash of its id."""
+    digest = hashlib.blake2b(trace_id.encode(), digest_size=8, person=b"forkbench-seed").digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def content_id(what: Any) -> str:
+    """Return the hash of plain data: ID_DIGITS hex digits."""
+    return hashlib.blake2b(canonical(what).encode(), digest_size=ID_DIGITS // 2).hexdigest()
+
+
+def canonical(what: Any) -> str:
+    """Return plain data as JSON with one spelling: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def plan_document(plan: Plan, made_by: dict[str, str]) -> dict[str, Any]:
+    """Return a plan as plain data, each trace once; ``plan_from`` reads it back.
+
+    ``made_by`` says which software planned, see ``pipeline.provenance``.
+    """
+    traces = {cell.trace.trace_id: cell.trace._asdict() for cell in plan.cells}
+    return {
+        "plan_id": plan.plan_id,
+        "model_version": plan.model_version,
+        "provenance": made_by,
+        "study": plan.study,
+        "text": plan.text,
+        "traces": list(traces.values()),
+        "cells": [[cell.cell_id, cell.trace.trace_id, cell.design] for cell in plan.cells],
+    }
+
+
+def plan_from(document: dict[str, Any]) -> Plan:
+    """Return the plan that ``plan_document`` wrote.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the document is not one.
+    """
+    traces = {spec["trace_id"]: TraceSpec(**spec) for spec in document["traces"]}
+    cells = tuple(Cell(cell_id, traces[trace_id], design) for cell_id, trace_id, design in document["cells"])
+    return Plan(document["study"], document["text"], document["model_version"], cells)

@@ -1,0 +1,1 @@
+"""The HTML report: verdict, figures and tables from a dataset."""

@@ -1,0 +1,309 @@
+"""The figures of the report: small seaborn panels, each with its words for people who do not see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import FuncFormatter
+
+from pipeline import analysis
+from pipeline.latency import distribution
+from pipeline.report.canvas import Group, lines, marker_handle, panel
+from pipeline.report.style import INK, MUTED, PAPER, family, look
+from pipeline.report.svg import inline
+from pipeline.report.words import duration, factor, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+    from matplotlib.axes import Axes
+
+    from pipeline.report.digest import Axis, Digest
+
+# Parts of the time of a trace, and their fills: pale, so that they cannot be taken for the hues of designs.
+PARTS: dict[str, tuple[tuple[str, ...], str]] = {
+    "fork": (("fork", "vfork"), "#77aadd"),
+    "write faults": (("write_fault",), "#ee8866"),
+    "read faults": (("read_fault",), "#eedd88"),
+    "exec": (("exec",), "#44bb99"),
+    "exit": (("exit",), "#bbcc33"),
+    "mmap, munmap": (("mmap", "munmap"), "#dddddd"),
+}
+
+
+def key(digest: Digest) -> Markup:
+    """Return a legend of all designs of the study."""
+    with panel("", 0.24 * ((len(digest.designs) + 1) // 2) + 0.15) as (figure, axes):
+        axes.set_axis_off()
+        axes.legend(
+            handles=[marker_handle(name) for name in digest.designs], ncols=2, loc="center left", borderaxespad=0,
+            handlelength=3.2, bbox_to_anchor=(0, 0.5),
+        )  # fmt: skip
+        return inline(figure, "key", "Key", f"Line and marker of each design: {listed(digest.designs)}.")
+
+
+def standing(digest: Digest) -> Group | None:
+    """Worst beside typical per design, against baseline and floor."""
+    against = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
+    panels = [_standing(digest, name) for name in against if digest.metric in digest.df]
+    reading = (
+        "Each row is a design; further left is cheaper, and the upright line is the design it is compared with. "
+        "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the worst "
+        "cell of the sweep, and the thin line ends at the best one."
+    )
+    return Group("standing", "Worst beside typical", reading, panels) if panels else None
+
+
+def _standing(digest: Digest, against: str) -> Markup:
+    """Draw one panel of ``standing``."""
+    typical, worst, best = digest.typical(against), digest.worst(against), digest.best(against)
+    names = [name for name in digest.designs if name in worst.index]
+    with panel(f"Kernel time, {against} = 1", 0.27 * len(names) + 0.95) as (figure, axes):
+        axes.axvline(1, color=INK, linewidth=0.9)
+        for row, name in enumerate(names):
+            chosen = look(name)
+            axes.plot(
+                [best["ratio"][name], worst["ratio"][name]], [row, row], color=chosen.colour, linewidth=0.8
+            )
+            axes.plot(worst["ratio"][name], row, "x", color=chosen.colour, markersize=6, markeredgewidth=1.6)
+            if name in typical.index:
+                _typical_mark(axes, typical.loc[name], row, name)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlabel(f"kernel time as a multiple of {against}'s")
+        axes.grid(visible=False, axis="y")
+        described = [
+            f"{name}: typical {factor(typical['ratio'].get(name, np.nan))}, worst {factor(worst['ratio'][name])}"
+            for name in names
+        ]
+        title = f"Kernel time against {against}, typical and worst"
+        return inline(figure, f"standing-{against}", title, f"{'; '.join(described)}.")
+
+
+def _typical_mark(axes: Axes, row: pd.Series[Any], height: int, name: str) -> None:
+    """Draw the median and the middle 80 % of a design."""
+    chosen = look(name)
+    axes.plot(
+        [row["ratio_p10"], row["ratio_p90"]], [height, height], color=chosen.colour, linewidth=4, alpha=0.45,
+        solid_capstyle="butt",
+    )  # fmt: skip
+    axes.plot(
+        row["ratio"], height, chosen.marker, color=chosen.colour, markerfacecolor=chosen.face, markeredgewidth=1.3,
+        markersize=6.5,
+    )  # fmt: skip
+
+
+def moves_with(digest: Digest, axis: Axis) -> Group:
+    """How the cost moves along one axis of the study: the typical case and the worst, family by family."""
+    table = axis_table(digest, axis)
+    families = _families(digest)
+    panels = []
+    for heading, designs in families.items():
+        shown = table[table["design"].isin(designs)]
+        limits = _limits(pd.concat([shown["typical"], shown["worst"]]))
+        for which in ("typical", "worst"):
+            panels.append(_moving(shown, axis, which, heading, limits, digest))
+    unit = f"as a multiple of {digest.baseline}'s on the same trace" if digest.baseline else "in microseconds"
+    reading = (
+        f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}. "
+        f"“Typical” is the median over the typical cells with that {axis.label}, “worst” the highest of all cells with it; "
+        "a family's two panels share their scale."
+    )
+    return Group(f"axis-{axis.column.replace('_', '-')}", f"With {axis.label}", reading, panels)
+
+
+def axis_table(digest: Digest, axis: Axis) -> pd.DataFrame:
+    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to the baseline, or microseconds."""
+    cells = digest.along(axis.column)
+    height = (
+        analysis.paired(cells, digest.metric, digest.baseline)
+        if digest.baseline
+        else cells[digest.metric] / 1000
+    )
+    cells = cells.assign(height=height, x=cells[axis.column])
+    usual = analysis.population(cells)[0]
+    worst = cells.groupby(["design", "x"])["height"].max().rename("worst")
+    table = pd.concat([usual.groupby(["design", "x"])["height"].median().rename("typical"), worst], axis=1)
+    return table.dropna().reset_index()
+
+
+def _moving(
+    shown: pd.DataFrame, axis: Axis, which: str, heading: str, limits: tuple[float, float], digest: Digest
+) -> Markup:
+    """Draw one panel of ``moves_with``."""
+    order = {name: place for place, name in enumerate(digest.designs)}
+    data = shown.sort_values(
+        ["design", "x"], key=lambda column: column.map(order) if column.name == "design" else column
+    )
+    with panel(f"{heading}: {which}") as (figure, axes):
+        if not axis.numeric:
+            data = data.assign(x=data["x"].map({value: place for place, value in enumerate(axis.values)}))
+            axes.set_xticks(range(len(axis.values)), [str(value) for value in axis.values])
+        elif len(axis.values) <= 9:
+            axes.set_xticks(list(axis.values))
+        axes.set_ylim(*limits)
+        if digest.baseline:
+            axes.axhline(1, color=INK, linewidth=0.6)
+        lines(axes, data, "x", which)
+        axes.set_xlabel(axis.label)
+        axes.set_ylabel(f"times {digest.baseline}" if digest.baseline else "µs")
+        name = (
+            f"axis-{axis.column}-{heading}-{which}".lower()
+            .replace(" ", "-")
+            .replace("_", "-")
+            .replace(",", "")
+        )
+        title = f"Kernel time with {axis.label}, {heading}, {which} case"
+        return inline(figure, name, title, _ends(data, which))
+
+
+def _ends(data: pd.DataFrame, which: str) -> str:
+    """Say where each line starts and ends."""
+    parts = []
+    for name, rows in data.groupby("design", sort=False):
+        parts.append(f"{name} from {factor(rows[which].iloc[0])} to {factor(rows[which].iloc[-1])}")
+    return f"From the first to the last value: {'; '.join(parts)}."
+
+
+def _families(digest: Digest) -> dict[str, list[str]]:
+    """Return family heading -> designs to draw: its own, and baseline and floor for comparison."""
+    roles = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
+    families: dict[str, list[str]] = {}
+    for name in digest.designs:
+        if name not in roles or len(digest.designs) == len(roles):
+            families.setdefault(family(name), []).append(name)
+    return {heading: list(dict.fromkeys([*roles, *names])) for heading, names in families.items()}
+
+
+def _limits(values: pd.Series[float]) -> tuple[float, float]:
+    """Return axis limits with a little air."""
+    low, high = float(values.min()), float(values.max())
+    air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - air, high + air
+
+
+def memory(digest: Digest) -> Group:
+    """Page-table memory: as allocated against as charged."""
+    chosen, _ = digest.population
+    medians = chosen.groupby("design")[["pgtable_bytes_max", "pgtable_charged_bytes_max"]].median() / 1024
+    names = [name for name in digest.designs if name in medians.index]
+    reading = (
+        "Peak page-table memory, median over the typical cells. Filled: memory really allocated. Hollow: what the mms are "
+        "charged (VmPTE summed; a shared table is charged to each mm that reaches it, pgds to none). "
+        "Where the two lie apart, accounting and memory disagree."
+    )
+    with panel("Peak page-table memory, typical", 0.27 * len(names) + 0.95) as (figure, axes):
+        for row, name in enumerate(names):
+            allocated, charged = medians.loc[name]
+            colour = look(name).colour
+            axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
+            axes.plot(
+                charged, row, "o", color=colour, markerfacecolor=PAPER, markeredgewidth=1.3, markersize=6
+            )
+            axes.plot(allocated, row, "o", color=colour, markersize=6)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("KiB")
+        axes.grid(visible=False, axis="y")
+        described = "; ".join(
+            f"{name}: {medians.loc[name].iloc[0]:,.0f} KiB allocated, {medians.loc[name].iloc[1]:,.0f} KiB charged"
+            for name in names
+        )
+        drawn = inline(
+            figure, "memory-typical", "Peak page-table memory, allocated and charged", f"{described}."
+        )
+    return Group("memory", "Page-table memory", reading, [drawn])
+
+
+def tails(digest: Digest, event: str, name: str) -> Group | None:
+    """How often an event takes longer than a given time, per design, on the typical cells."""
+    timed = distribution(digest.vectors, digest.model, event)
+    if timed.empty:
+        return None
+    panels = [
+        _tail(timed[timed["design"].isin(designs)], name, heading, designs)
+        for heading, designs in _families(digest).items()
+    ]
+    reading = (
+        f"Each curve falls from all {name}s, at the top, to the slowest one: at a time on the horizontal axis, the height is "
+        f"the share of {name}s that take longer. Both scales are logarithmic; a curve further left is faster, and one that "
+        "reaches far to the right has a tail."
+    )
+    return Group(f"tail-{name}", f"How long a {name} takes", reading, panels)
+
+
+def _tail(timed: pd.DataFrame, name: str, heading: str, designs: Sequence[str]) -> Markup:
+    """Draw one panel of ``tails``."""
+    present = [design for design in designs if design in set(timed["design"])]
+    with panel(heading, 3.1) as (figure, axes):
+        sns.ecdfplot(
+            data=timed.assign(us=timed["ns"] / 1000), x="us", weights="times", hue="design", hue_order=present,
+            palette={design: look(design).colour for design in present}, complementary=True, legend=False,
+            log_scale=True, ax=axes,
+        )  # fmt: skip
+        # seaborn adds the curves of a hue last one first
+        for design, line in zip(reversed(present), axes.lines, strict=True):
+            on_off = look(design).dashes
+            line.set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
+        axes.set_yscale("log")
+        smallest = 1 / timed.groupby("design")["times"].sum().max()
+        axes.set_ylim(min(smallest, 0.1), 1.3)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.minorticks_off()
+        axes.set_xlabel(f"µs a {name}")
+        axes.set_ylabel("take longer")
+        axes.legend(handles=[marker_handle(design) for design in present], loc="lower left", handlelength=3)
+        slowest = timed.groupby("design")["ns"].max()
+        described = "; ".join(f"{design} {duration(slowest[design])}" for design in present)
+        ident = f"tail-{name}-{heading}".lower().replace(" ", "-").replace(",", "")
+        return inline(figure, ident, f"Latency of a {name}: {heading}", f"The slowest {name}: {described}.")
+
+
+def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
+    """Stack where the kernel time of some cells goes, per design: fork, faults, exec, exit, mmap."""
+    table = part_table(digest, cells)
+    long = table.rename_axis(index="design", columns="part").stack().rename("us").reset_index()  # noqa: PD013 - melt loses the order
+    long["design"] = pd.Categorical(long["design"], categories=list(table.index))
+    with panel(title, 0.27 * len(table) + 1.35) as (figure, axes):
+        sns.histplot(
+            data=long, y="design", weights="us", hue="part", hue_order=list(reversed(PARTS)), multiple="stack",
+            palette={part: fill for part, (_, fill) in PARTS.items()}, discrete=True, shrink=0.75, alpha=1,
+            edgecolor=PAPER, linewidth=0.8, ax=axes,
+        )  # fmt: skip
+        legend = axes.get_legend()
+        handles = list(reversed(legend.legend_handles)) if legend else []
+        if legend:
+            legend.remove()
+        figure.legend(
+            handles=handles, labels=list(PARTS), loc="outside lower left", ncols=3, handlelength=1.2
+        )
+        axes.set_xlabel(f"µs of kernel time a {digest.per}")
+        axes.set_ylabel("")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0, colors=MUTED, labelcolor=INK)
+        described = "; ".join(f"{design}: {', '.join(_part_words(row))}" for design, row in table.iterrows())
+        return inline(figure, name, title, f"{described}.")
+
+
+def part_table(digest: Digest, cells: pd.DataFrame) -> pd.DataFrame:
+    """Return mean microseconds a fork (or trace) of each part, index design, columns PARTS."""
+    count = cells["creations"] if digest.per == "fork" else 1
+    columns = {
+        part: sum((cells[f"{kind}_ns_total"] for kind in kinds), start=pd.Series(0.0, cells.index))
+        / count
+        / 1000
+        for part, (kinds, _) in PARTS.items()
+    }
+    means = pd.DataFrame(columns).groupby(cells["design"]).mean()
+    return means.loc[[name for name in digest.designs if name in means.index]]
+
+
+def _part_words(row: pd.Series[float]) -> list[str]:
+    """Return the parts of a row in words."""
+    return [f"{part} {duration(value * 1000)}" for part, value in row.items()]

@@ -1,0 +1,138 @@
+"""Rows as Arrow tables: made from what workers return, sorted, compared, and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import NondeterminismError
+from pipeline.plan import canonical
+from pipeline.schema import VECTOR_TYPE, row_schema
+from simcore.acts import ACTS, EVENT_KINDS, GAUGES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.plan import Cell
+    from pipeline.work import CellRow
+
+_ACT_NAMES = np.array([act.name for act in ACTS])
+_KIND_NAMES = np.array(EVENT_KINDS)
+
+
+def table_of(study: str, model_version: str, done: Sequence[tuple[Cell, CellRow]]) -> pa.Table:
+    """Return cells and their counts in the schema of stored rows, in the given order."""
+    schema = row_schema()
+    cells = [cell for cell, _ in done]
+    rows = [row for _, row in done]
+    columns: dict[str, Any] = {
+        "cell_id": [cell.cell_id for cell in cells],
+        "trace_id": [cell.trace.trace_id for cell in cells],
+        "study": [study] * len(cells),
+        "design": [cell.design for cell in cells],
+        "geometry": [cell.trace.geometry for cell in cells],
+        "workload": [cell.trace.workload for cell in cells],
+        "params": [canonical(cell.trace.params) for cell in cells],
+        "replicate": [cell.trace.replicate for cell in cells],
+        "seed": [cell.trace.seed for cell in cells],
+        "model_version": [model_version] * len(cells),
+        "events": [row.events for row in rows],
+        "touches": [row.touches for row in rows],
+    }
+    acts = np.array([row.acts for row in rows], dtype=np.int64).reshape(len(rows), len(ACTS))
+    gauges = np.array([row.gauges for row in rows], dtype=np.int64).reshape(len(rows), len(GAUGES))
+    columns |= {act.name: acts[:, index] for index, act in enumerate(ACTS)}
+    columns |= {gauge.name: gauges[:, index] for index, gauge in enumerate(GAUGES)}
+    columns["vectors"] = _vectors(rows)
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _vectors(rows: Sequence[CellRow]) -> pa.Array:
+    """Return the act vectors of rows as a nested column."""
+    vector, act = VECTOR_TYPE.value_type, VECTOR_TYPE.value_type.field("acts").type
+    acts = pa.StructArray.from_arrays(
+        [
+            pa.array(_ACT_NAMES[_joined([row.act for row in rows])], pa.string()),
+            pa.array(_joined([row.n for row in rows])),
+        ],
+        fields=list(act.value_type),
+    )
+    act_starts = _offsets(_joined([np.diff(row.starts) for row in rows]))
+    vectors = pa.StructArray.from_arrays(
+        [
+            pa.array(_KIND_NAMES[_joined([row.kinds for row in rows])], pa.string()),
+            pa.array(_joined([row.times for row in rows])),
+            pa.ListArray.from_arrays(act_starts, acts, type=act),
+        ],
+        fields=list(vector),
+    )
+    starts = _offsets(np.array([len(row.kinds) for row in rows], dtype=np.int64))
+    return pa.ListArray.from_arrays(starts, vectors, type=VECTOR_TYPE)
+
+
+def _joined(arrays: list[Any]) -> Any:
+    """Return int64 arrays one after another."""
+    return np.concatenate([np.empty(0, np.int64), *arrays])
+
+
+def _offsets(lengths: Any) -> pa.Array:
+    """Return where lists of these lengths begin, and where the last ends."""
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+
+
+def sorted_unique(table: pa.Table) -> pa.Table:
+    """Return the rows sorted by ``cell_id``, each once.
+
+    Raises
+    ------
+    NondeterminismError
+        If two rows of one cell differ.
+    """
+    ordered = table.sort_by("cell_id").combine_chunks()
+    ids = ordered["cell_id"].to_numpy()
+    repeated = np.flatnonzero(ids[1:] == ids[:-1]) + 1
+    for index in repeated:
+        refuse_difference(ordered.slice(index - 1, 1), ordered.slice(index, 1))
+    return ordered.take(np.setdiff1d(np.arange(len(ids)), repeated)) if len(repeated) else ordered
+
+
+def refuse_difference(first: pa.Table, second: pa.Table) -> None:
+    """Raise NondeterminismError if two rows of one cell are not equal."""
+    one, two = first.to_pylist()[0], second.to_pylist()[0]
+    if one != two:
+        columns = ", ".join(name for name in one if one[name] != two.get(name))
+        raise NondeterminismError(
+            f"cell {one['cell_id']}: two runs of it differ in {columns}; equal cells must give equal rows; "
+            f"replay it with: forkbench show {one['cell_id']} --simulate"
+        )
+
+
+def checksum(table: pa.Table) -> str:
+    """Return a hash of all values of a table: 32 hex digits, independent of chunks, files and compression."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in table.column_names:
+        digest.update(f"{name}\0{len(table)}\0".encode())
+        _hash(pa.concat_arrays(table[name].chunks) if len(table) else None, digest)
+    return digest.hexdigest()
+
+
+def _hash(array: pa.Array | None, digest: Any) -> None:
+    """Add the values of an array to a hash: lists as lengths and items, structs field by field."""
+    if array is None:
+        return
+    if pa.types.is_list(array.type):
+        digest.update(pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.int64).tobytes())
+        _hash(array.flatten(), digest)
+    elif pa.types.is_struct(array.type):
+        for field in array.flatten():
+            _hash(field, digest)
+    elif pa.types.is_string(array.type):
+        lengths = pc.binary_length(array).to_numpy(zero_copy_only=False)
+        digest.update(lengths.astype(np.int64).tobytes())
+        digest.update("".join(array.to_pylist()).encode())
+    else:
+        digest.update(array.to_numpy(zero_copy_only=False).astype(np.int64).tobytes())

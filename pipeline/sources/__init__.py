@@ -1,0 +1,1 @@
+"""Where process trees come from: listings that people made of their machines."""

@@ -1,0 +1,154 @@
+"""A dataset, read: a folder of Parquet parts, the plan they belong to, and what is known about its completion.
+
+==================  ==========================================================================================
+``plan.json``       the resolved study, the traces and the cells with their ids; replaced only under the lock
+``plan-<id>.json``  plans that the dataset had before the study was edited
+``study.yaml``      the study as the user wrote it
+``part-*.parquet``  rows, named by the hash of the file's bytes, created whole and never changed
+``failures.json``   the cells that failed in the latest run, with causes
+``_complete.json``  counts and checksum; there only if every planned cell has its row
+``.lock``           held by the one driver that may write
+==================  ==========================================================================================
+
+``pipeline.writer`` writes it. The truth is the set of valid parts. A study that was edited continues in the same
+folder: ids are hashes of content, so rows of cells that both plans have are kept, and rows that the new plan does not
+have stay on the disk but are not read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import parts, rows
+from pipeline.errors import DatasetError
+from pipeline.plan import plan_from
+from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
+
+if TYPE_CHECKING:
+    from pipeline.plan import Plan
+
+PLAN, STUDY, FAILURES, COMPLETE, LOCK = "plan.json", "study.yaml", "failures.json", "_complete.json", ".lock"
+_READ_ATTEMPTS = 3
+
+
+class Status(NamedTuple):
+    """How far a dataset is.
+
+    Parameters
+    ----------
+    study : str
+        Name.
+    planned, done : int
+        Cells of the plan, and those that have a row.
+    failures : list of dict
+        Cells that failed in the latest run: ``cell_id``, ``design``, ``cause``, ``message``, ``traceback``.
+    unreadable : list of str
+        Damaged parts; running the study again makes their rows anew.
+    """
+
+    study: str
+    planned: int
+    done: int
+    failures: list[dict[str, str]]
+    unreadable: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned cell has its row."""
+        return self.done == self.planned
+
+
+def read(path: Path | str) -> pa.Table:
+    """Return the rows of the planned cells, sorted by ``cell_id``, each once, in the schema of ``pipeline.schema``.
+
+    The table's metadata holds the study and the provenance. Damaged parts are left out; ``status`` names them.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no dataset, or a newer version of forkbench wrote it.
+    NondeterminismError
+        If two rows of one cell differ.
+    """
+    folder = Path(path)
+    document = _document(folder)
+    planned = pa.array([cell[0] for cell in document["cells"]], pa.string())
+    tables, _ = valid_parts(folder)
+    schema = row_schema()
+    chosen = [_planned_rows(table, planned, folder) for table in tables.values()]
+    table = rows.sorted_unique(pa.concat_tables([schema.empty_table(), *chosen]))
+    own = {STUDY_KEY: json.dumps(document["study"]), PROVENANCE_KEY: json.dumps(document["provenance"])}
+    return table.replace_schema_metadata((schema.metadata or {}) | own)
+
+
+def status(path: Path | str) -> Status:
+    """Return how far a dataset is; raises DatasetError if the folder is none."""
+    folder = Path(path)
+    plan = read_plan(folder)
+    tables, unreadable = valid_parts(folder)
+    done = {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
+    planned = {cell.cell_id for cell in plan.cells}
+    file = folder / FAILURES
+    failures = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return Status(plan.study["name"], len(planned), len(done & planned), failures, unreadable)
+
+
+def read_plan(path: Path | str) -> Plan:
+    """Return the plan of a dataset; raises DatasetError if the folder is none."""
+    return plan_from(_document(Path(path)))
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    """Return the content of a dataset's plan.json."""
+    file = folder / PLAN
+    try:
+        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        plan_from(document)
+    except (FileNotFoundError, NotADirectoryError):
+        there = "there is no such folder" if not folder.exists() else f"it has no {PLAN}"
+        raise DatasetError(f"{folder}: not a dataset, {there}; forkbench run STUDY makes one") from None
+    except OSError as error:
+        raise DatasetError(
+            f"{file}: {(error.strerror or 'cannot be read').lower()}; make it readable"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise DatasetError(
+            f"{file}: damaged, it is no plan; remove it and run the study again; rows are kept"
+        ) from None
+    return document
+
+
+def valid_parts(folder: Path) -> tuple[dict[Path, pa.Table], list[str]]:
+    """Return the rows of each valid part, and what is wrong with the others."""
+    for _ in range(_READ_ATTEMPTS):
+        tables: dict[Path, pa.Table] = {}
+        unreadable = []
+        try:
+            for file in parts.part_files(folder):
+                try:
+                    tables[file] = parts.read_part(file)
+                except parts.UnreadablePartError as error:
+                    unreadable.append(str(error))
+        except FileNotFoundError:
+            continue  # a driver has just put the parts together in one; look again
+        return tables, unreadable
+    raise DatasetError(f"{folder}: its parts change all the time; wait for the run that writes them")
+
+
+def _planned_rows(table: pa.Table, planned: pa.Array, folder: Path) -> pa.Table:
+    """Return the planned rows of a part in the schema of this version."""
+    chosen = table.filter(pc.is_in(table["cell_id"], planned))
+    schema = row_schema()
+    if not len(chosen):
+        return schema.empty_table()
+    try:
+        return chosen.select(schema.names).cast(schema)
+    except (KeyError, ValueError):
+        raise DatasetError(
+            f"{folder}: its rows have other columns than this forkbench; run the study again"
+        ) from None

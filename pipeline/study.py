@@ -1,0 +1,345 @@
+"""YAML -> Study: one file, one question; refused with all its faults at once, or right in every detail."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline import values
+from pipeline.errors import Fault, RefusedError, StudyError, dotted
+from pipeline.values import Place
+from pipeline.yaml_marks import readings
+from simcore.costs import COST_MODELS
+from simcore.designs import DESIGNS
+from simcore.geometry import GEOMETRIES
+from simcore.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path as FilePath
+
+    from pipeline.errors import Path
+    from pipeline.yaml_marks import Document
+    from simcore.workloads.parameters import Workload
+
+MAX_CELLS = 1_000_000  # all rows of a study are sorted in memory at about 5 kB each
+MAX_REPLICATES = 10_000
+MAX_SEED = 2**63 - 1
+GEOMETRY_AXIS = "geometry"
+
+_KEYS = (
+    "name",
+    "question",
+    "geometry",
+    "costs",
+    "seed",
+    "replicates",
+    "baseline",
+    "floor",
+    "designs",
+    "workload",
+    "sweep",
+)
+_REQUIRED = ("name", "question", "designs", "workload")
+_DEFAULTS: dict[str, Any] = {
+    "geometry": "i386",
+    "costs": "pc-2002",
+    "seed": 0,
+    "replicates": 1,
+    "baseline": "linux24",
+    "floor": "vfork",
+    "sweep": {},
+}
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME_MEANING = "1 to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, and everything that is run to answer it.
+
+    Parameters
+    ----------
+    name, question : str
+        From the file.
+    geometry, costs, baseline, floor : str
+        Names; ``baseline`` and ``floor`` are among ``designs``.
+    seed, replicates : int
+        Each replicate of a point draws its own trace.
+    designs : tuple of str
+        In the order of the file.
+    workload : str
+        A name of WORKLOADS.
+    params : dict
+        Every parameter that is not swept, defaults filled in.
+    sweep : dict
+        Axis -> its values, resolved; the cells are the product of the axes.
+    text : str
+        The file as it was read.
+    """
+
+    name: str
+    question: str
+    geometry: str
+    costs: str
+    seed: int
+    replicates: int
+    baseline: str
+    floor: str
+    designs: tuple[str, ...]
+    workload: str
+    params: dict[str, Any]
+    sweep: dict[str, list[Any]]
+    text: str
+
+    @property
+    def traces(self) -> int:
+        """Traces of the study: points of the sweep times replicates."""
+        return math.prod(len(axis) for axis in self.sweep.values()) * self.replicates
+
+    @property
+    def cells(self) -> int:
+        """Cells of the study: each trace under each design."""
+        return self.traces * len(self.designs)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the study as plain data, with everything resolved; what a dataset freezes."""
+        return {key: value for key, value in vars(self).items() if key != "text"} | {
+            "designs": list(self.designs)
+        }
+
+
+def load_study(file: FilePath, overrides: Sequence[str] = ()) -> Study:
+    """Read and validate a study.
+
+    Parameters
+    ----------
+    file : Path
+        The YAML file.
+    overrides : sequence of str
+        ``key=value`` with a dotted key; each replaces or adds a value before validation.
+
+    Raises
+    ------
+    StudyError
+        With every fault of the file and of the overrides.
+    RefusedError
+        If the file cannot be read, or an override is not ``key=value``.
+    """
+    text = _text(file)
+    checks = [_Check(document, file, overrides) for document in readings(text)]
+    # Where tabs leave the structure in doubt, the reading with the fewest faults is the one that was meant.
+    best = min(checks, key=lambda check: len(check.place.faults))
+    if best.place.faults or best.found is None:
+        raise StudyError(str(file), best.place.faults)
+    return Study(**best.found, text=text)
+
+
+def _text(file: FilePath) -> str:
+    """Return the text of a study's file."""
+    try:
+        raw = file.read_bytes()
+    except IsADirectoryError:
+        raise RefusedError(
+            f"{file}: is a folder; a study is a YAML file; name one, e.g. {file}/study.yaml"
+        ) from None
+    except OSError as error:
+        raise RefusedError(
+            f"{file}: {(error.strerror or 'cannot be read').lower()}; name a study's YAML file"
+        ) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise StudyError(str(file), [Fault(message, line=line, column=1)]) from None
+
+
+class _Check:
+    """Validate one reading of a file; ``found`` holds the fields of a Study if there is no fault."""
+
+    def __init__(self, document: Document, file: FilePath, overrides: Sequence[str]) -> None:
+        self.place = Place(marks=document.marks, faults=list(document.faults))
+        self.found: dict[str, Any] | None = None
+        self._base = file.parent
+        if not document.parsed:
+            return
+        if not isinstance(document.data, dict):
+            kind = values.kind_of(document.data)
+            self.place.fault(f"the file holds {kind}; a study is a mapping with {', '.join(_REQUIRED)}")
+            return
+        for override in overrides:
+            self._override(document.data, override)
+        self._study(document.data)
+
+    def _override(self, data: dict[str, Any], override: str) -> None:
+        """Put the value of a ``key=value`` into the data."""
+        key, equals, raw = override.partition("=")
+        steps = [name or int(index) for name, index in _STEP.findall(key)]
+        if not equals or not steps or dotted(tuple(steps)) != key:
+            raise RefusedError(
+                f"--set {override!r}: not key=value; write a dotted key, e.g. --set replicates=5"
+            )
+        reading = readings(raw)[0]
+        origin = f"--set {override}"
+        if not reading.parsed or reading.faults:
+            whys = reading.faults or [Fault("the value is not YAML")]
+            self.place.faults.extend(Fault(why.message, tuple(steps), origin=origin) for why in whys)
+            return
+        self.place.origins[tuple(steps)] = origin
+        self._put(data, steps, reading.data)
+
+    def _put(self, data: Any, steps: list[str | int], value: Any) -> None:
+        """Set ``data[steps[0]][steps[1]]... = value``, making mappings on the way."""
+        for number, step in enumerate(steps):
+            known = list(range(len(data))) if isinstance(data, list) else data
+            wrong = isinstance(data, list) != isinstance(step, int) or not isinstance(data, (dict, list))
+            if wrong or (isinstance(data, list) and step not in known):
+                there = f"{dotted(tuple(steps[:number])) or 'the study'} is {values.kind_of(data)}"
+                self._place_at(steps).fault(f"{there} without {step!r}; name a value that can be there")
+                return
+            if number == len(steps) - 1:
+                data[step] = value
+            elif isinstance(data, dict):
+                data = data.setdefault(step, {})
+            else:
+                data = data[step]
+
+    def _place_at(self, path: Iterable[str | int]) -> Place:
+        """Return the place of a path."""
+        place = self.place
+        for step in path:
+            place = place.at(step)
+        return place
+
+    def _study(self, data: dict[str, Any]) -> None:
+        """Check every key and, if nothing is wrong, keep the result."""
+        given = values.mapping(data, _KEYS, self.place)
+        for key in _REQUIRED:
+            if key not in given:
+                self.place.at(key).fault("missing; every study says it; add it")
+        found = self._scalars(_DEFAULTS | given)
+        found["designs"] = self._designs(given)
+        self._roles(found, given)
+        workload, params = self._workload(given)
+        found["sweep"] = self._sweep(given.get("sweep", {}), workload, params)
+        if workload is not None:
+            found["workload"] = workload.name
+            found["params"] = self._resolved(workload, params, found["sweep"])
+        if GEOMETRY_AXIS in found["sweep"] and GEOMETRY_AXIS in given:
+            self._swept_and_fixed((GEOMETRY_AXIS,))
+        self._size(found)
+        if not self.place.faults:
+            self.found = found
+
+    def _scalars(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the keys that hold one value each."""
+        at = self.place.at
+        texts = {"name": (_NAME, _NAME_MEANING), "question": (r"(?s).*\S.*", "the question in words")}
+        found: dict[str, Any] = {
+            key: values.text(given[key], at(key), *rule) for key, rule in texts.items() if key in given
+        }
+        found["geometry"] = values.choice(given["geometry"], GEOMETRIES, "geometry", at("geometry"))
+        found["costs"] = values.choice(given["costs"], COST_MODELS, "cost model", at("costs"))
+        found["seed"] = values.whole(given["seed"], 0, MAX_SEED, at("seed"))
+        found["replicates"] = values.whole(given["replicates"], 1, MAX_REPLICATES, at("replicates"))
+        return found
+
+    def _designs(self, given: dict[str, Any]) -> tuple[str | None, ...]:
+        """Return the designs, None for each that is not known."""
+        if "designs" not in given:
+            return ()
+        place = self.place.at("designs")
+        names = values.items(given["designs"], place)
+        chosen = [_design(name, place.at(index)) for index, name in enumerate(names)]
+        values.refuse_repeats(chosen, place)
+        return tuple(chosen)
+
+    def _roles(self, found: dict[str, Any], given: dict[str, Any]) -> None:
+        """Check that baseline and floor are designs of the study."""
+        for role in ("baseline", "floor"):
+            place = self.place.at(role)
+            found[role] = _design(given.get(role, _DEFAULTS[role]), place)
+            complete = found["designs"] and None not in found["designs"]
+            if complete and found[role] is not None and found[role] not in found["designs"]:
+                said = "is" if role in given else "is by default"
+                others = ", ".join(found["designs"])
+                place.fault(
+                    f"the {role} {said} {found[role]!r}, which is not in designs ({others}); add it there"
+                )
+
+    def _workload(self, given: dict[str, Any]) -> tuple[Workload | None, dict[str, Any]]:
+        """Return the workload and the parameters that the study fixes, None for those that are wrong."""
+        place = self.place.at("workload")
+        entry = given.get("workload", {})
+        if isinstance(entry, str):
+            entry = {entry: {}}
+        named = values.mapping(entry, WORKLOADS, place) if "workload" in given else {}
+        if len(named) != 1:
+            if "workload" in given and len(named) == len(entry):
+                place.fault(f"{len(named)} workloads are named; a study has one of {', '.join(WORKLOADS)}")
+            return None, {}
+        [(name, params)] = named.items()
+        workload = WORKLOADS[name]
+        known = {parameter.name: parameter for parameter in workload.parameters}
+        fixed = values.mapping({} if params is None else params, known, place.at(name))
+        checked = {
+            key: values.parameter(value, known[key], self._base, place.at(name).at(key))
+            for key, value in fixed.items()
+        }
+        return workload, checked
+
+    def _sweep(self, given: Any, workload: Workload | None, params: dict[str, Any]) -> dict[str, list[Any]]:
+        """Return axis -> values, None for those that are wrong."""
+        place = self.place.at("sweep")
+        if workload is None:  # what may be swept is not known
+            return {}
+        known = {parameter.name: parameter for parameter in workload.parameters}
+        axes = values.mapping(given, [*known, GEOMETRY_AXIS], place)
+        found: dict[str, list[Any]] = {}
+        for axis, entries in axes.items():
+            found[axis] = [
+                _geometry(entry, place.at(axis).at(index))
+                if axis == GEOMETRY_AXIS
+                else values.parameter(entry, known[axis], self._base, place.at(axis).at(index))
+                for index, entry in enumerate(values.items(entries, place.at(axis)))
+            ]
+            values.refuse_repeats(found[axis], place.at(axis))
+            if axis in params:
+                self._swept_and_fixed(("workload", workload.name, axis))
+        return found
+
+    def _swept_and_fixed(self, path: Path) -> None:
+        """Note that a value is both fixed and swept."""
+        self._place_at(path).fault(
+            f"also swept in sweep.{path[-1]}; a value is either fixed or swept; keep one"
+        )
+
+    def _resolved(
+        self, workload: Workload, params: dict[str, Any], sweep: dict[str, list[Any]]
+    ) -> dict[str, Any]:
+        """Return all parameters that are not swept, defaults filled in."""
+        defaults = {parameter.name: parameter.default for parameter in workload.parameters}
+        return {name: value for name, value in (defaults | params).items() if name not in sweep}
+
+    def _size(self, found: dict[str, Any]) -> None:
+        """Refuse more cells than a dataset can hold."""
+        lengths = [len(axis) for axis in found["sweep"].values()]
+        cells = math.prod(lengths) * (found["replicates"] or 1) * max(1, len(found["designs"]))
+        if cells > MAX_CELLS:
+            self.place.at("sweep").fault(
+                f"{cells:,} cells; at most {MAX_CELLS:,} are allowed; shorten an axis"
+            )
+
+
+def _design(name: Any, place: Place) -> str | None:
+    """Return the name of a design, or None after noting the nearest one."""
+    return values.choice(name, DESIGNS, "design", place, hint="forkbench designs lists them")
+
+
+def _geometry(name: Any, place: Place) -> str | None:
+    """Return the name of a geometry, or None after noting the nearest one."""
+    return values.choice(name, GEOMETRIES, "geometry", place)

@@ -1,0 +1,266 @@
+"""One value of a study against what is allowed: nothing is coerced, every fault is noted with its place."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import Fault, did_you_mean, dotted
+from simcore.workloads.parameters import CHOICE, FRACTION, INT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path as FilePath
+
+    from pipeline.errors import Path
+    from simcore.workloads.parameters import Parameter
+
+# The most processes that a tree of given depth and fan-out may have: 10 times the largest listing we know of.
+MAX_PROCESSES = 20_000
+MAX_DEPTH = 1_000
+_KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
+_TRUTH = "a truth value (YAML 1.1 reads on, off, yes and no as such)"
+_TREES = "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}"
+_NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands, and where faults found there are noted.
+
+    Parameters
+    ----------
+    path : tuple of str and int
+        Steps from the document's root.
+    marks : dict
+        Path -> line and column, of everything that the file says.
+    origins : dict
+        Path -> the ``--set`` that put the value there.
+    faults : list of Fault
+        Grows.
+    """
+
+    path: Path = ()
+    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    origins: dict[Path, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def at(self, step: str | int) -> Place:
+        """Return the place of an entry or item."""
+        return Place((*self.path, step), self.marks, self.origins, self.faults)
+
+    def fault(self, message: str) -> None:
+        """Note a fault here: at the ``--set`` that made the value, else at the nearest line of the file."""
+        prefixes = [self.path[:length] for length in range(len(self.path), -1, -1)]
+        origin = next((self.origins[prefix] for prefix in prefixes if prefix in self.origins), "")
+        if any(known.path == self.path and known.origin == origin for known in self.faults):
+            return  # the first fault of a value explains it; the others follow from it
+        mark = next((self.marks[prefix] for prefix in prefixes if prefix in self.marks), (1, 1))
+        line, column = (0, 0) if origin else mark
+        self.faults.append(Fault(message, self.path, line, column, origin))
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: its repr, cut if long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def kind_of(value: Any) -> str:
+    """Return what a YAML author calls a value of this type."""
+    return _KINDS.get(type(value), "nothing")
+
+
+def whole(value: Any, low: float, high: float, place: Place, unit: str = "") -> int | None:
+    """Return an int in [low, high], or None after noting why the value is none."""
+    allowed = f"whole numbers from {_plain(low)} to {_plain(high)}{' ' * bool(unit)}{unit} are allowed"
+    if type(value) is int:
+        if low <= value <= high:
+            return value
+        place.fault(f"{value!r} is out of range; {allowed}")
+    elif type(value) is float and value.is_integer():
+        place.fault(f"{value!r} has a decimal point; {allowed}; write {int(value)}")
+    else:
+        place.fault(_no_number(value, "a whole number", allowed))
+    return None
+
+
+def number(value: Any, low: float, high: float, place: Place, unit: str = "") -> float | None:
+    """Return a finite float in [low, high], or None after noting why the value is none."""
+    allowed = f"numbers from {_plain(low)} to {_plain(high)}{' ' * bool(unit)}{unit} are allowed"
+    if type(value) in (int, float) and math.isfinite(value):
+        if low <= value <= high:
+            return float(value)
+        place.fault(f"{value!r} is out of range; {allowed}")
+    else:
+        place.fault(_no_number(value, "a finite number", allowed))
+    return None
+
+
+def _no_number(value: Any, wanted: str, allowed: str) -> str:
+    """Return the message for a value that is not the number that is wanted."""
+    if isinstance(value, bool):
+        return f"{value!r} is {_TRUTH}, not {wanted}; {allowed}"
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        reads = float(value.replace("_", ""))
+        if not math.isfinite(reads):
+            return f"{value!r} is beyond all numbers; {allowed}"
+        better = _plain(reads)
+        if re.search("[eE]", value):
+            why = "YAML 1.1 reads an exponent only after a point and with a sign, as in 1.0e+6"
+            return f"{value!r} is text: {why}; {allowed}; write {better}"
+        return f"{value!r} is text, not {wanted}; {allowed}; write {better} without quotes"
+    if value is None:
+        return f"nothing is given; {allowed}"
+    return f"{shown(value)} is not {wanted}; {allowed}"
+
+
+def _plain(value: float) -> str:
+    """Return a number as one would write it in a study."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def text(value: Any, place: Place, pattern: str = r"(?s).*\S.*", meaning: str = "some text") -> str | None:
+    """Return text that matches, or None after noting why the value is none."""
+    if isinstance(value, str) and re.fullmatch(pattern, value):
+        return value.strip()
+    if isinstance(value, bool):
+        place.fault(f"{value!r} is {_TRUTH}; put text in quotes")
+    elif isinstance(value, str):
+        place.fault(f"{shown(value)} is not allowed; write {meaning}")
+    else:
+        place.fault(f"{shown(value)} is {kind_of(value)}; write {meaning}")
+    return None
+
+
+def choice(value: Any, known: Iterable[str], noun: str, place: Place, hint: str = "") -> str | None:
+    """Return a known name, or None after noting the nearest one."""
+    names = list(known)
+    if isinstance(value, str) and value in names:
+        return value
+    if isinstance(value, str):
+        near = did_you_mean(value, names) or f"; known are {', '.join(names)}"
+        place.fault(f"unknown {noun} {shown(value)}{near}{hint and f' ({hint})'}")
+    else:
+        place.fault(f"{shown(value)} is {kind_of(value)}; write the name of a {noun}: {', '.join(names)}")
+    return None
+
+
+def mapping(value: Any, allowed: Iterable[str], place: Place) -> dict[str, Any]:
+    """Return the known entries of a mapping; notes a wrong type and each unknown key."""
+    names = list(allowed)
+    if not isinstance(value, dict):
+        place.fault(f"{shown(value)} is {kind_of(value)}; a mapping is needed here, with {', '.join(names)}")
+        return {}
+    for key in value:
+        if key not in names:
+            near = did_you_mean(key, names) or f"; allowed are {', '.join(names)}"
+            place.at(key).fault(f"unknown key{near}")
+    return {key: entry for key, entry in value.items() if key in names}
+
+
+def items(value: Any, place: Place) -> list[Any]:
+    """Return a list with at least one item, or an empty one after noting why it is none."""
+    if not isinstance(value, list):
+        place.fault(f"{shown(value)} is {kind_of(value)}; a list is needed here, e.g. [{shown(value)}]")
+    elif not value:
+        place.fault(
+            "the list is empty, and no cell would be left; give at least one value, or take the key out"
+        )
+    return value if isinstance(value, list) else []
+
+
+def refuse_repeats(values: list[Any], place: Place) -> None:
+    """Note each value that stands in the list before: its cells would be the same cells."""
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        key = json.dumps(value, sort_keys=True)
+        if value is not None and key in first:
+            before = dotted(place.at(first[key]).path)
+            place.at(index).fault(f"the same value as {before}; its cells would be the same; keep one")
+        first.setdefault(key, index)
+
+
+def parameter(value: Any, wanted: Parameter, base: FilePath, place: Place) -> Any:
+    """Return the value of a workload's parameter, resolved, or None after noting its faults.
+
+    ``base`` is the folder from which the paths of listings count.
+    """
+    if wanted.kind == INT:
+        return whole(value, wanted.low, wanted.high, place, wanted.unit)
+    if wanted.kind == FRACTION:
+        return number(value, wanted.low, wanted.high, place, wanted.unit)
+    if wanted.kind == CHOICE:
+        return choice(value, wanted.choices, f"value of {wanted.name}", place)
+    return _tree(value, base, place)
+
+
+def _tree(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
+    """Return a process tree: a shipped listing's, that of a file, or one of given depth and fan-out."""
+    from pipeline.sources.shipped import SHIPPED  # noqa: PLC0415 - only studies with trees need the listings
+
+    if isinstance(value, str):
+        name = choice(value, SHIPPED, "listing", place)
+        return None if name is None else _listed(SHIPPED[name], name, place)
+    if not isinstance(value, dict):
+        place.fault(f"{shown(value)} is {kind_of(value)}; a tree is {_TREES}")
+        return None
+    if "listing" in value:
+        return _from_file(mapping(value, ["listing"], place)["listing"], base, place.at("listing"))
+    return _regular(mapping(value, ["depth", "fan_out"], place), place)
+
+
+def _regular(value: dict[str, Any], place: Place) -> dict[str, Any] | None:
+    """Return a tree of a given depth and fan-out, if it has no more processes than a trace can carry."""
+    for key in ("depth", "fan_out"):
+        if key not in value:
+            place.at(key).fault(f"missing; a tree is {_TREES}")
+    depth = whole(value.get("depth"), 0, MAX_DEPTH, place.at("depth"), "levels below the root")
+    fan_out = whole(value.get("fan_out"), 1, MAX_PROCESSES, place.at("fan_out"), "children")
+    if depth is None or fan_out is None:
+        return None
+    processes, level = 1, 1
+    for _ in range(depth):
+        level *= fan_out
+        processes += level
+        if processes > MAX_PROCESSES:
+            found = f"depth {depth} with fan-out {fan_out} has more than {MAX_PROCESSES:,} processes"
+            place.fault(f"{found}, the most that are allowed; make one of them smaller")
+            return None
+    return {"depth": depth, "fan_out": fan_out}
+
+
+def _from_file(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
+    """Return the tree of a listing's file."""
+    name = text(value, place, meaning="the path of a file that pstree or ps wrote, from the study's folder")
+    if name is None:
+        return None
+    path = base / name
+    try:
+        listing = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        place.fault(f"{name!r}: {reason} (looked for {path}); paths count from the study's folder")
+        return None
+    return _listed(listing, path.name, place)
+
+
+def _listed(listing: str, label: str, place: Place) -> dict[str, Any] | None:
+    """Return a listing's tree."""
+    from pipeline.sources.listing import ListingError, read_listing  # noqa: PLC0415 - as above
+
+    try:
+        return read_listing(listing).as_tree(label)
+    except ListingError as error:
+        place.fault(f"{label!r} is no process listing: {error}")
+        return None

@@ -1,0 +1,132 @@
+"""Whether a trace is well formed: everything that can be seen without running it.
+
+What depends on the machine's state (is the page mapped, is the task alive) is refused when the event comes up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from simcore.errors import TraceRefused
+from simcore.events import KIND_MASK, WRITABLE, Op, Trace, VmaKind
+
+if TYPE_CHECKING:
+    from simcore.geometry import Geometry
+
+MOST_FAULTS = 10  # as many as are listed
+TASK_LIMIT = 1 << 24  # tables are indexed by task number; a trace is not allowed to ask for more
+STRIDE_LIMIT = 1 << 40  # keeps start + count * stride far from the end of int64
+
+Mask = npt.NDArray[np.bool_]
+
+
+def check_trace(trace: Trace, geometry: Geometry) -> None:
+    """Refuse a malformed trace, all its faults at once (the first ten are listed).
+
+    Raises
+    ------
+    TraceRefused
+        Some event or image row is malformed. The attribute ``event`` is the first one's index.
+    """
+    faults = sorted(_event_faults(trace, geometry) + _file_faults(trace))
+    images = _image_faults(trace, geometry)
+    if not faults and not images:
+        return
+    said = [f"event {index}: {what}" for index, what in faults] + images
+    rest = f"; and {len(said) - MOST_FAULTS} more" if len(said) > MOST_FAULTS else ""
+    first = faults[0][0] if faults else 0
+    raise TraceRefused(first, "the trace is malformed: " + "; ".join(said[:MOST_FAULTS]) + rest)
+
+
+def _event_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
+    """Return (index, what is wrong) for malformed events."""
+    events = trace.events
+    op = events["op"]
+    known = (op >= 0) & (op < len(Op))
+    faults = _say(~known, f"unknown operation; 0 to {len(Op) - 1} are known")
+    tasks = (events["task"] >= 0) & (events["task"] < TASK_LIMIT)
+    faults += _say(known & ~tasks, f"task number out of range; 0 to {TASK_LIMIT - 1} are allowed")
+    births = (op == Op.FORK) | (op == Op.VFORK)
+    children = (events["arg"] >= 0) & (events["arg"] < TASK_LIMIT)
+    faults += _say(births & ~children, f"child's number out of range; 0 to {TASK_LIMIT - 1} are allowed")
+    images = (events["arg"] >= 0) & (events["arg"] < len(trace.image_starts) - 1)
+    faults += _say((op == Op.EXEC) & ~images, f"no such image; the trace has {len(trace.image_starts) - 1}")
+    faults += _range_faults(events, (op == Op.MMAP) | (op == Op.MUNMAP), geometry)
+    faults += _say((op == Op.MMAP) & ~_well_mapped(events), "not a mapping: kind, file or offset is wrong")
+    return faults + _touch_faults(trace, geometry)
+
+
+def _range_faults(rows: npt.NDArray[np.void], which: Mask, geometry: Geometry) -> list[tuple[int, str]]:
+    """Return the faults of ranges of pages."""
+    inside = (rows["start"] >= 0) & (rows["count"] >= 1) & (rows["count"] <= geometry.user_pages)
+    inside &= rows["start"] <= geometry.user_pages - rows["count"]
+    return _say(which & ~inside, f"range empty or not within pages 0 to {geometry.user_pages - 1}")
+
+
+def _touch_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
+    """Return the faults of reads and writes."""
+    events = trace.events
+    touch = (events["op"] == Op.READ) | (events["op"] == Op.WRITE)
+    start, count, stride = (events[name] for name in ("start", "count", "stride"))
+    listed = touch & (stride == 0)
+    sound = (start >= 0) & (count >= 1)
+    in_pool = sound & (count <= len(trace.pages)) & (start <= len(trace.pages) - count)
+    faults = _say(listed & ~in_pool, f"page list empty or not within the trace's {len(trace.pages)} pages")
+    ranged = touch & (stride != 0)
+    sane = sound & (stride > 0) & (stride < STRIDE_LIMIT) & (count <= geometry.user_pages)
+    last = start + np.where(sane, count - 1, 0) * np.where(sane, stride, 0)
+    faults += _say(
+        ranged & ~(sane & (last < geometry.user_pages)),
+        f"pages not within 0 to {geometry.user_pages - 1}, or a stride below 0",
+    )
+    pool = trace.pages
+    if len(pool) and not (pool.min() >= 0 and pool.max() < geometry.user_pages):
+        first = int(np.flatnonzero(listed)[0]) if listed.any() else 0
+        faults.append((first, f"a page list holds pages not within 0 to {geometry.user_pages - 1}"))
+    return faults
+
+
+def _well_mapped(rows: npt.NDArray[np.void]) -> Mask:
+    """Return which MMAP rows name a kind, and a file exactly if the kind has one."""
+    kind = rows["arg"] & KIND_MASK
+    known = (rows["arg"] & ~(KIND_MASK | WRITABLE) == 0) & (kind < len(VmaKind))
+    backed = (kind == VmaKind.FILE_PRIVATE) | (kind == VmaKind.FILE_SHARED) | (kind == VmaKind.SHM)
+    filed = (rows["file"] >= 0) & (rows["offset"] >= 0)
+    bare = (rows["file"] == -1) & (rows["offset"] == 0)
+    well: Mask = known & np.where(backed, filed, bare)
+    return well
+
+
+def _file_faults(trace: Trace) -> list[tuple[int, str]]:
+    """Return the events that map one number both as a file and as a shm object."""
+    maps = trace.events["op"] == Op.MMAP
+    rows = np.concatenate([trace.events[maps], trace.image_rows])
+    index = np.concatenate([np.flatnonzero(maps), np.zeros(len(trace.image_rows), np.int64)])
+    shm = (rows["arg"] & KIND_MASK) == VmaKind.SHM
+    backed = rows["file"] >= 0
+    both = np.intersect1d(rows["file"][shm & backed], rows["file"][~shm & backed])
+    mixed = np.isin(rows["file"], both) & shm
+    return [(int(each), "a file number names both a file and a shm object") for each in index[mixed]]
+
+
+def _image_faults(trace: Trace, geometry: Geometry) -> list[str]:
+    """Return what is wrong with images: their rows, or rows of one image that overlap."""
+    rows = trace.image_rows
+    every = np.ones(len(rows), np.bool_)
+    faults = _range_faults(rows, every, geometry) + _say(
+        ~_well_mapped(rows), "not a mapping: kind, file or offset is wrong"
+    )
+    said = [f"image row {index}: {what}" for index, what in faults]
+    for image in range(len(trace.image_starts) - 1):
+        own = np.sort(rows[trace.image_starts[image] : trace.image_starts[image + 1]], order="start")
+        if (own["start"][1:] < own["start"][:-1] + own["count"][:-1]).any():
+            said.append(f"image {image}: its mappings overlap")
+    return said
+
+
+def _say(wrong: Mask, what: str) -> list[tuple[int, str]]:
+    """Return (index, what) for each row that is wrong."""
+    return [(int(index), what) for index in np.flatnonzero(wrong)]

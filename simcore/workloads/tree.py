@@ -1,0 +1,273 @@
+"""The workload ``tree``: a process tree starts up, lives and is taken down.
+
+Each process, in order: it is forked (and may write, then exec its program); it touches its resident pages; it
+forks its children, each child's whole subtree before the next child; it opens libraries of its own; it exits,
+at once if it is a short-lived leaf, else when the tree is taken down, leaves first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from simcore.events import TraceBuilder
+from simcore.workloads.layout import Layout, Needs, Range, even_steps, lay_out, ranges_of
+from simcore.workloads.parameters import CHOICE, FRACTION, INT, TREE, Parameter, Workload
+from simcore.workloads.shape import Shape, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from simcore.events import IntArray, Mapping, Trace
+    from simcore.geometry import Geometry
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "tree", TREE, {"depth": 3, "fan_out": 3},
+        "the process tree: a complete one (levels below the root, children of each inner process; each level runs "
+        "its own program) or a measured one (each name is a program)",
+    ),
+    Parameter(
+        "library_sharing", FRACTION, 0.75,
+        "fraction of a process's file pages that belong to libraries which every process maps; the others are its "
+        "program's own, shared only with processes of the same program",
+    ),
+    Parameter(
+        "library_inherited", FRACTION, 1.0,
+        "fraction of the library pages that the program's image maps, so that a child that does not exec gets them "
+        "through fork; each process maps the others itself after it has forked its children",
+    ),
+    Parameter(
+        "exec_ratio", FRACTION, 0.6,
+        "probability that a forked child execs; one random number per child decides for all ratios, so that the "
+        "children that exec at a higher ratio include those of a lower one",
+    ),
+    Parameter(
+        "anon_pages", INT, 60,
+        "anonymous pages resident after start: heap, stack, and written pages of data and library data",
+        "pages", 1, 4_000_000,
+    ),
+    Parameter(
+        "anon_tables", INT, 1,
+        "leaf tables over which the heap's pages are spread, as far as there are pages and address space",
+        "tables", 1, 4096,
+    ),
+    Parameter("file_pages", INT, 160, "file pages resident: program text and library text", "pages", 0, 1_000_000),
+    Parameter(
+        "file_tables", INT, 1,
+        "leaf tables over which library pages are spread, one library in each, as far as there are pages and "
+        "address space",
+        "tables", 1, 1024,
+    ),
+    Parameter(
+        "written_before_exec", INT, 22,
+        "anonymous pages, at most all, that a child writes between fork and exec, spread over its leaf tables",
+        "pages", 0, 4_000_000,
+    ),
+    Parameter(
+        "written_after", INT, 22,
+        "anonymous pages, at most all, that a child that never execs writes after its start, spread over its leaf "
+        "tables; a child that execs writes all of its new ones",
+        "pages", 0, 4_000_000,
+    ),
+    Parameter(
+        "parent_writes", INT, 14,
+        "anonymous pages, at most all, that the parent writes after each fork: stack first, then data",
+        "pages", 0, 4_000_000,
+    ),
+    Parameter(
+        "first", CHOICE, "child",
+        "who runs first after a fork: the child until it has exec'ed and touched its pages, or the parent until it "
+        "has written its own",
+        choices=("child", "parent"),
+    ),
+    Parameter(
+        "short_lived", FRACTION, 0.0,
+        "probability that a process without children exits before its parent goes on; the others live until the "
+        "tree is taken down",
+    ),
+)  # fmt: skip
+
+
+class _Pages(NamedTuple):
+    """What a process reads and writes at each stage; the same for every program, for all have one layout."""
+
+    reads: list[Range]
+    writes: list[Range]
+    writes_before_exec: list[Range]
+    writes_as_fork: list[Range]
+    writes_as_parent: list[Range]
+    late_mappings: list[Mapping]
+    late_reads: list[Range]
+
+
+def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
+    """Return the trace of a process tree.
+
+    Two random numbers are drawn per process, whatever the other parameters are: equal seeds give comparable
+    traces across a sweep.
+
+    Raises
+    ------
+    ValueError
+        The tree is none or too large, or a process does not fit into the geometry's address space.
+    """
+    shape = shape_of(params["tree"])
+    execs = rng.random(len(shape.parents)) < params["exec_ratio"]
+    short_lived = rng.random(len(shape.parents)) < params["short_lived"]
+    layout = lay_out(_needs(params), geometry)
+    story = _Story(shape, execs, short_lived, params["first"] == "child", _pages(params, layout))
+    return story.tell(layout)
+
+
+def _needs(params: dict[str, Any]) -> Needs:
+    """Return how many pages of each sort the parameters ask for."""
+    library = round(params["file_pages"] * params["library_sharing"])
+    mapped_by_image = round(library * params["library_inherited"])
+    return Needs(
+        text=params["file_pages"] - library,
+        library=mapped_by_image,
+        late=library - mapped_by_image,
+        anon=params["anon_pages"],
+        heap_tables=params["anon_tables"],
+        library_tables=params["file_tables"],
+    )
+
+
+def _pages(params: dict[str, Any], layout: Layout) -> _Pages:
+    """Return the pages touched at each stage, as ranges."""
+    writable = np.concatenate([layout.data, layout.heap, layout.library_data, layout.stack])
+    parents = np.concatenate([layout.stack, layout.data, layout.heap, layout.library_data])
+    return _Pages(
+        reads=ranges_of(np.concatenate([layout.text, layout.library])),
+        writes=ranges_of(writable),
+        writes_before_exec=ranges_of(_spread_over_tables(params["written_before_exec"], layout)),
+        writes_as_fork=ranges_of(_spread_over_tables(params["written_after"], layout)),
+        writes_as_parent=ranges_of(parents[: params["parent_writes"]]),
+        late_mappings=layout.late_mappings,
+        late_reads=ranges_of(layout.late),
+    )
+
+
+def _spread_over_tables(count: int, layout: Layout) -> IntArray:
+    """Return ``count`` of the anonymous pages, or all, spread over stack, data, heap and library data.
+
+    Each sort gets a part in proportion to its leaf tables, so that few pages reach many tables: a shell writes in
+    every table that it inherits before it execs.
+    """
+    sorts = (layout.stack, layout.data, layout.heap, layout.library_data)
+    parts = _proportional(count, [len(pages) for pages in sorts], [layout.tables(pages) for pages in sorts])
+    stack, data, heap, library_data = (pages[:part] for pages, part in zip(sorts, parts, strict=True))
+    if len(heap):
+        heap = layout.heap[even_steps(len(heap), len(layout.heap) - 1)]
+    return np.concatenate([data, heap, library_data, stack])
+
+
+def _proportional(count: int, sizes: list[int], weights: list[int]) -> list[int]:
+    """Divide ``count`` in proportion to ``weights``, none above its size, and no more than the sizes' sum."""
+    given = [0] * len(sizes)
+    left = min(count, sum(sizes))
+    while left:
+        unfilled = [index for index, size in enumerate(sizes) if given[index] < size]
+        total, portion = sum(weights[index] for index in unfilled), left
+        for index in unfilled:
+            part = min(sizes[index] - given[index], max(1, portion * weights[index] // total), left)
+            given[index] += part
+            left -= part
+    return given
+
+
+@dataclass(frozen=True)
+class _Story:
+    """The order of events: who does what when. Arrays are bool [processes]."""
+
+    shape: Shape
+    execs: npt.NDArray[np.bool_]
+    short_lived: npt.NDArray[np.bool_]
+    child_first: bool
+    pages: _Pages
+
+    def tell(self, layout: Layout) -> Trace:
+        """Return the whole trace."""
+        builder = TraceBuilder()
+        images = {name: builder.image(layout.image(program)) for program, name in enumerate(self._programs())}
+        builder.exec(0, images[self.shape.names[0]])
+        self._touch(builder, 0, self.pages.writes)
+        alive = self._start_all(builder, images)
+        for task in reversed(alive):
+            builder.exit(task)
+        return builder.build()
+
+    def _programs(self) -> list[str]:
+        """Return the programs' names, in order of appearance."""
+        return list(dict.fromkeys(self.shape.names))
+
+    def _start_all(self, builder: TraceBuilder, images: dict[str, int]) -> list[int]:
+        """Start every process below the root, depth first; return those alive at the end, in order of birth."""
+        children = self.shape.children()
+        alive: dict[int, None] = {0: None}
+        open_: list[tuple[int, Iterator[int]]] = [(0, iter(children[0]))]
+        while open_:
+            task, unborn = open_[-1]
+            child = next(unborn, None)
+            if child is not None:
+                self._bear(builder, task, child, images[self.shape.names[child]])
+                alive[child] = None
+                open_.append((child, iter(children[child])))
+                continue
+            open_.pop()
+            self._open_libraries(builder, task)
+            if task and not children[task] and self.short_lived[task]:
+                builder.exit(task)
+                del alive[task]
+        return list(alive)
+
+    def _bear(self, builder: TraceBuilder, parent: int, child: int, image: int) -> None:
+        """Fork ``child``; it and its parent do what they do first, in the order asked for."""
+        builder.fork(parent, child)
+        if not self.child_first:
+            _write(builder, parent, self.pages.writes_as_parent)
+        if self.execs[child]:
+            _write(builder, child, self.pages.writes_before_exec)
+            builder.exec(child, image)
+        self._touch(builder, child, self.pages.writes if self.execs[child] else self.pages.writes_as_fork)
+        if self.child_first:
+            _write(builder, parent, self.pages.writes_as_parent)
+
+    def _touch(self, builder: TraceBuilder, task: int, writes: list[Range]) -> None:
+        """Let a process read its file pages and write."""
+        _read(builder, task, self.pages.reads)
+        _write(builder, task, writes)
+
+    def _open_libraries(self, builder: TraceBuilder, task: int) -> None:
+        """Let a process map and read the libraries that its image does not map."""
+        for mapping in self.pages.late_mappings:
+            builder.mmap(task, mapping)
+        _read(builder, task, self.pages.late_reads)
+
+
+def _read(builder: TraceBuilder, task: int, ranges: list[Range]) -> None:
+    """Read one byte in each page."""
+    for each in ranges:
+        builder.read(task, *each)
+
+
+def _write(builder: TraceBuilder, task: int, ranges: list[Range]) -> None:
+    """Write one byte in each page."""
+    for each in ranges:
+        builder.write(task, *each)
+
+
+TREE_WORKLOAD = Workload(
+    name="tree",
+    prose="A process tree starts up and is taken down: fork, sometimes exec, page touches; complete or measured.",
+    source="Sizes are those of a small shell: Andrew Morton, linux-kernel, 23 Jul 2002, counters of 12,477 forks: 222 "
+    "ptes in three leaf tables, 22 pages COW-copied and 0.6 execs per fork. parent_writes is a count of faults per "
+    "fork in a shell script on Linux 6.18; library_sharing, short_lived and first are ASSUMED.",
+    parameters=PARAMETERS,
+    make=make,
+)

@@ -1,0 +1,191 @@
+"""Traces for tests: random ones, and all short ones, over a tiny geometry.
+
+The generator keeps a shadow of tasks and vmas so that most events can happen; some are left to chance, so that
+refusals are met too.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+from simcore import Mapping, Trace, TraceBuilder, VmaKind
+from simcore.events import Op
+
+PAGES = 32
+FILE_OF = {VmaKind.FILE_PRIVATE: 0, VmaKind.FILE_SHARED: 0, VmaKind.SHM: 1}
+IMAGES = (
+    [Mapping(0, 3, VmaKind.FILE_PRIVATE, writable=False, file=0), Mapping(3, 3, VmaKind.ANON), Mapping(28, 4, VmaKind.STACK)],
+    [Mapping(1, 6, VmaKind.FILE_PRIVATE, writable=True, file=2), Mapping(9, 2, VmaKind.SHM, writable=True, file=1)],
+)  # fmt: skip
+
+
+class RandomTrace:
+    """Write ``length`` random events of up to ``tasks`` tasks over the first ``pages`` pages."""
+
+    def __init__(self, seed: int, tasks: int = 6, pages: int = PAGES, wild: float = 0.05) -> None:
+        self.rng = random.Random(seed)
+        self.tasks, self.pages, self.wild = tasks, pages, wild
+        self.builder = TraceBuilder()
+        for image in IMAGES:
+            self.builder.image(image)
+        self.mapped: dict[int, list[int]] = {0: []}
+        self.lender: dict[int, int] = {}
+
+    def build(self, length: int) -> Trace:
+        """Return a trace of that many events; task 0 lives on, so that there is always somebody to act."""
+        for _ in range(length):
+            self._event()
+        return self.builder.build()
+
+    def _event(self) -> None:
+        ops = [Op.READ] * 4 + [Op.WRITE] * 6 + [Op.FORK] * 3 + [Op.MMAP] * 3 + [Op.MUNMAP] * 2
+        ops += [Op.VFORK, Op.EXEC, Op.EXIT, Op.EXIT]
+        op = self.rng.choice(ops)
+        wild = self.rng.random() < self.wild
+        waiting = set(self.lender.values())
+        ready = [task for task in self.mapped if task not in waiting]
+        task = self.rng.randrange(self.tasks) if wild else self.rng.choice(ready)
+        if not wild and task in self.lender and op in (Op.MMAP, Op.MUNMAP, Op.FORK, Op.VFORK):
+            op = self.rng.choice([Op.READ, Op.WRITE, Op.EXEC, Op.EXIT])
+        getattr(self, f"_{op.name.lower()}")(task, wild)
+
+    def _free_task(self, wild: bool) -> int | None:
+        free = [task for task in range(1, self.tasks) if task not in self.mapped]
+        if wild:
+            return self.rng.randrange(1, self.tasks)
+        return self.rng.choice(free) if free else None
+
+    def _may(self, task: int, *, borrowed: bool = True) -> bool:
+        """Whether an event of the task can happen as far as tasks go: the shadow follows the machine's rules."""
+        waits = task in self.lender.values()
+        return task in self.mapped and not waits and (borrowed or task not in self.lender)
+
+    def _mmap(self, task: int, wild: bool) -> None:
+        start = self.rng.randrange(self.pages)
+        count = min(self.rng.choice([1, 1, 2, 3, 4, 6, 9]), self.pages - start)
+        kind = self.rng.choice(list(VmaKind))
+        taken = set(self.mapped.get(task, []))
+        fresh = not taken & set(range(start, start + count))
+        if not fresh and not wild:
+            return
+        writable = self.rng.random() < 0.8
+        offset = self.rng.randrange(3) if kind in FILE_OF else 0
+        self.builder.mmap(task, Mapping(start, count, kind, writable, FILE_OF.get(kind, -1), offset))
+        if self._may(task, borrowed=False) and fresh:
+            pages = [page if writable else ~page for page in range(start, start + count)]
+            self.mapped[task] = self.mapped[task] + pages
+
+    def _munmap(self, task: int, wild: bool) -> None:
+        start = self.rng.randrange(self.pages)
+        count = min(self.rng.choice([1, 2, 4, 5, 8, 16]), self.pages - start)
+        self.builder.munmap(task, start, count)
+        if self._may(task, borrowed=False):
+            gone = set(range(start, start + count))
+            self.mapped[task] = [page for page in self.mapped[task] if max(page, ~page) not in gone]
+
+    def _touch(self, task: int, wild: bool, *, write: bool) -> None:
+        pages = self.mapped.get(task, [])
+        allowed = [page for page in pages if page >= 0] + ([] if write else [~page for page in pages if page < 0])
+        verb = "write" if write else "read"
+        if wild or not allowed:
+            if wild:
+                getattr(self.builder, verb)(task, self.rng.randrange(self.pages))
+            return
+        page = self.rng.choice(allowed)
+        stride = self.rng.choice([1, 1, 2])
+        count = 1
+        while count < 5 and page + count * stride in allowed:
+            count += 1
+        if self.rng.random() < 0.5:
+            getattr(self.builder, verb)(task, page, count, stride)
+        else:
+            chosen = self.rng.choices(allowed, k=self.rng.randint(1, 4))
+            getattr(self.builder, f"{verb}_pages")(task, chosen)
+
+    def _read(self, task: int, wild: bool) -> None:
+        self._touch(task, wild, write=False)
+
+    def _write(self, task: int, wild: bool) -> None:
+        self._touch(task, wild, write=True)
+
+    def _fork(self, task: int, wild: bool) -> None:
+        child = self._free_task(wild)
+        if child is None:
+            return
+        self.builder.fork(task, child)
+        if self._may(task, borrowed=False) and child not in self.mapped:
+            self.mapped[child] = list(self.mapped[task])
+
+    def _vfork(self, task: int, wild: bool) -> None:
+        child = self._free_task(wild)
+        if child is None:
+            return
+        self.builder.vfork(task, child)
+        if self._may(task, borrowed=False) and child not in self.mapped:
+            self.mapped[child] = list(self.mapped[task])
+            self.lender[child] = task
+
+    def _exec(self, task: int, wild: bool) -> None:
+        image = self.rng.randrange(len(IMAGES))
+        self.builder.exec(task, image)
+        if self._may(task):
+            self.lender.pop(task, None)
+            self.mapped[task] = [
+                page if each.writable else ~page
+                for each in IMAGES[image]
+                for page in range(each.start, each.start + each.npages)
+            ]
+
+    def _exit(self, task: int, wild: bool) -> None:
+        if task == 0:
+            return
+        self.builder.exit(task)
+        if self._may(task):
+            self.lender.pop(task, None)
+            del self.mapped[task]
+
+
+def all_traces(length: int) -> list[Trace]:
+    """Return every trace of ``length`` events from a fixed alphabet, each behind the same short beginning.
+
+    The beginning maps private and shared memory in two tables and forks once, so that three events are enough to
+    unshare, reuse, drop, cut, fill and fork again.
+    """
+    return [_short_trace(events) for events in product(range(len(ALPHABET)), repeat=length)]
+
+
+ALPHABET = (
+    lambda b: b.write(0, 1),
+    lambda b: b.write(1, 1),
+    lambda b: b.write(1, 2, 3),
+    lambda b: b.read(0, 3),
+    lambda b: b.read(1, 6),
+    lambda b: b.write(0, 6),
+    lambda b: b.fork(0, 2),
+    lambda b: b.fork(1, 2),
+    lambda b: b.vfork(1, 2),
+    lambda b: b.write(2, 1),
+    lambda b: b.mmap(0, Mapping(7, 2, VmaKind.ANON)),
+    lambda b: b.munmap(1, 0, 2),
+    lambda b: b.munmap(0, 4, 4),
+    lambda b: b.exec(1, 1),
+    lambda b: b.exit(1),
+    lambda b: b.exit(0),
+    lambda b: b.exit(2),
+)
+
+
+def _short_trace(events: tuple[int, ...]) -> Trace:
+    builder = TraceBuilder()
+    builder.image([])
+    builder.image([Mapping(0, 2, VmaKind.FILE_PRIVATE, writable=True, file=0)])
+    builder.mmap(0, Mapping(0, 4, VmaKind.ANON))
+    builder.mmap(0, Mapping(4, 2, VmaKind.FILE_PRIVATE, writable=True, file=0))
+    builder.mmap(0, Mapping(6, 1, VmaKind.SHM, writable=True, file=1))
+    builder.write(0, 0, 3)
+    builder.read(0, 4)
+    builder.fork(0, 1)
+    for event in events:
+        ALPHABET[event](builder)
+    return builder.build()
