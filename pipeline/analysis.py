@@ -103,7 +103,7 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
         "checksum": checksum(table),
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
     }
-    return recost(frame, study["costs"])
+    return recost(frame, str(study["costs"]))
 
 
 def tidy(table: pa.Table) -> pd.DataFrame:
@@ -162,13 +162,15 @@ def _floats(df: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
 
 def _ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return above / below, NaN where below is 0."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    quotients: npt.NDArray[np.float64] = np.full(len(above), np.nan)
+    np.divide(above, below, out=quotients, where=below > 0)
+    return quotients
 
 
 def _check_totals(plain: pd.DataFrame, by_kind: npt.NDArray[np.int64]) -> None:
     """Refuse rows whose vectors do not add up to the stored totals."""
     totals = plain[list(ACT)].to_numpy(np.int64)
-    wrong = np.flatnonzero((by_kind[:, :, :-1].sum(axis=1) != totals).any(axis=1))
+    wrong = np.flatnonzero(np.any(by_kind[:, :, :-1].sum(axis=1) != totals, axis=1))
     if len(wrong):
         raise DatasetError(
             f"cell {plain['cell_id'].iloc[wrong[0]]!r}: its vectors do not add up to its totals "

@@ -124,7 +124,7 @@ def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -
 
 
 def latency(
-    source: Path | str | pd.DataFrame,
+    source: Path | str | pa.Table | pd.DataFrame,
     model: CostModel | str,
     event: str,
     q: Sequence[float] = QUANTILES,
@@ -133,8 +133,8 @@ def latency(
 
     Parameters
     ----------
-    source : path or DataFrame
-        A dataset, or what ``vectors`` returned (filtered as you like).
+    source : path, pyarrow.Table or DataFrame
+        A dataset, rows read from one, or what ``vectors`` returned; filter the latter two as you like.
     model : CostModel or str
         What an act costs.
     event : str
@@ -147,16 +147,15 @@ def latency(
     -------
     DataFrame
         Index ``design``; ``events`` (how many), ``ns_mean``, and one column ``ns_q<q>`` per quantile, in ns.
+        A design in which the event never happens does not appear.
 
     Raises
     ------
     RefusedError
         If the event or the cost model is unknown.
     """
-    long = source if isinstance(source, pd.DataFrame) else vectors(source)
-    times = distribution(long, model, event)
     rows = {}
-    for design, part in times.groupby("design", sort=False):
+    for design, part in distribution(source, model, event).groupby("design", sort=False):
         ns, weight = part["ns"].to_numpy(), part["times"].to_numpy()
         cuts = weighted_quantiles(ns, weight, q)
         rows[design] = {"events": int(weight.sum()), "ns_mean": float(ns @ weight / weight.sum())} | {
@@ -166,20 +165,39 @@ def latency(
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("design")
 
 
-def distribution(long: pd.DataFrame, model: CostModel | str, event: str) -> pd.DataFrame:
-    """Return each distinct latency of an event per design: ``design``, ``ns``, ``times``, sorted by design and ns."""
+def distribution(
+    source: Path | str | pa.Table | pd.DataFrame, model: CostModel | str, event: str
+) -> pd.DataFrame:
+    """Return each distinct latency of an event per design: ``design``, ``ns``, ``times``, sorted by design and ns.
+
+    Parameters are those of ``latency``. Rows are taken a few thousand at a time, so a big dataset fits in memory.
+    """
     if event not in LATENCY_OF:
         known = ", ".join(LATENCY_OF)
         raise RefusedError(
             f"event: unknown kind {event!r}{did_you_mean(event, LATENCY_OF)}; known are {known}; use one of them"
         )
+    costs = cost_model(model).vector()
+    if isinstance(source, pd.DataFrame):
+        return _grouped([_timed(source, costs, event)])
+    table = source if isinstance(source, pa.Table) else store.read(source)
+    slices = (table.slice(start, _SLICE_ROWS) for start in range(0, len(table), _SLICE_ROWS))
+    return _grouped([_grouped([_timed(vectors(part), costs, event)]) for part in slices])
+
+
+def _timed(long: pd.DataFrame, costs: FloatArray, event: str) -> pd.DataFrame:
+    """Return ``design``, ``ns``, ``times`` of each vector of an event."""
     chosen = long[long["event"].isin(LATENCY_OF[event])]
     counts = {ACT[act.name]: chosen[act.name].to_numpy(np.float64) for act in ACTS}
-    ns = priced(counts, cost_model(model).vector(), len(chosen))
-    timed = pd.DataFrame(
-        {"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()}
-    )
-    return timed.groupby(["design", "ns"], as_index=False)["times"].sum()
+    ns = priced(counts, costs, len(chosen))
+    return pd.DataFrame({"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()})
+
+
+def _grouped(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the sum of several distributions."""
+    empty = pd.DataFrame({"design": pd.Series(dtype="str"), "ns": np.zeros(0), "times": np.zeros(0, np.int64)})
+    joined = pd.concat(parts) if parts else empty
+    return joined.groupby(["design", "ns"], as_index=False)["times"].sum()
 
 
 def weighted_quantiles(values: FloatArray, times: IntArray, q: Sequence[float]) -> list[float]:

@@ -90,12 +90,18 @@ def status(path: Path | str) -> Status:
     """Return how far a dataset is; raises DatasetError if the folder is none."""
     folder = Path(path)
     plan = read_plan(folder)
-    tables, unreadable = valid_parts(folder)
-    done = {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
+    _, unreadable = valid_parts(folder)
+    done = committed(folder)
     planned = {cell.cell_id for cell in plan.cells}
     file = folder / FAILURES
     failures = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     return Status(plan.study["name"], len(planned), len(done & planned), failures, unreadable)
+
+
+def committed(path: Path | str) -> set[str]:
+    """Return the ids of all cells that have a row in a folder, planned or not; none if there is no such folder."""
+    tables, _ = valid_parts(Path(path))
+    return {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
 
 
 def read_plan(path: Path | str) -> Plan:

@@ -183,7 +183,7 @@ class _Check:
             raise RefusedError(
                 f"--set {override!r}: not key=value; write a dotted key, e.g. --set replicates=5"
             )
-        reading = readings(raw)[0]
+        reading = readings(raw or "null")[0]
         origin = f"--set {override}"
         if not reading.parsed or reading.faults:
             whys = reading.faults or [Fault("the value is not YAML")]
@@ -278,9 +278,11 @@ class _Check:
         if isinstance(entry, str):
             entry = {entry: {}}
         named = values.mapping(entry, WORKLOADS, place) if "workload" in given else {}
+        if isinstance(entry, dict) and len(entry) > 1:
+            place.fault(
+                f"{len(entry)} workloads are named; a study has one of {', '.join(WORKLOADS)}; keep one"
+            )
         if len(named) != 1:
-            if "workload" in given and len(named) == len(entry):
-                place.fault(f"{len(named)} workloads are named; a study has one of {', '.join(WORKLOADS)}")
             return None, {}
         [(name, params)] = named.items()
         workload = WORKLOADS[name]
@@ -295,7 +297,11 @@ class _Check:
     def _sweep(self, given: Any, workload: Workload | None, params: dict[str, Any]) -> dict[str, list[Any]]:
         """Return axis -> values, None for those that are wrong."""
         place = self.place.at("sweep")
-        if workload is None:  # what may be swept is not known
+        if workload is None:  # what may be swept is not known, but some things are wrong for every workload
+            for axis, entries in values.mapping(
+                given, given if isinstance(given, dict) else (), place
+            ).items():
+                values.items(entries, place.at(axis))
             return {}
         known = {parameter.name: parameter for parameter in workload.parameters}
         axes = values.mapping(given, [*known, GEOMETRY_AXIS], place)

@@ -82,9 +82,8 @@ def run_study(study: Study, path: Path, workers: int, *, quiet: bool = False) ->
     failures: list[CellFailure] = []
     with Dataset(path, plan, provenance()) as dataset:
         resumed = len(dataset.done)
-        jobs = jobs_of(plan, dataset.done)
-        if jobs:
-            _simulate(jobs, dataset, failures, (workers, quiet))
+        if resumed < len(plan.cells):
+            _simulate(jobs_of(plan, dataset.done), dataset, failures, (workers, quiet))
         failures.sort()
         found = dataset.finish(failures)
     simulated = len(dataset.done) - resumed
@@ -95,7 +94,7 @@ def run_study(study: Study, path: Path, workers: int, *, quiet: bool = False) ->
 
 def _simulate(jobs: list[Job], dataset: Dataset, failures: list[CellFailure], how: tuple[int, bool]) -> None:
     """Run jobs and commit their rows as they come; ``how`` is the number of workers, and whether to be quiet."""
-    from pipeline.fanout import run_jobs  # noqa: PLC0415 - a second; a run that is complete already needs no cluster
+    from pipeline.fanout import run_jobs  # noqa: PLC0415 - slow to import; a complete run needs no cluster
     from pipeline.work import warm_up  # noqa: PLC0415 - as above, the simulator
 
     workers, quiet = how
@@ -103,8 +102,6 @@ def _simulate(jobs: list[Job], dataset: Dataset, failures: list[CellFailure], ho
         Teller(sum(len(job.cells) for job in jobs), quiet=quiet) as teller,
         _interrupts(teller.say) as stopped,
     ):
-        for note in dataset.notes:
-            teller.say(note)
 
         def deliver(reply: Reply) -> None:
             dataset.add(reply.rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Fault, did_you_mean, dotted
 from simcore.workloads.parameters import CHOICE, FRACTION, INT
+from simcore.workloads.shape import DEPTH_MAX, FAN_OUT_MAX, tree_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,18 +19,15 @@ if TYPE_CHECKING:
     from pipeline.errors import Path
     from simcore.workloads.parameters import Parameter
 
-# The most processes that a tree of given depth and fan-out may have: 10 times the largest listing we know of.
-MAX_PROCESSES = 20_000
-MAX_DEPTH = 1_000
+_TRUTH = "a truth value (YAML 1.1 reads on, off, yes and no as such)"
 _KINDS: dict[type, str] = {
-    bool: "true or false",
+    bool: _TRUTH,
     int: "a number",
     float: "a number",
     str: "text",
     list: "a list",
     dict: "a mapping",
 }
-_TRUTH = "a truth value (YAML 1.1 reads on, off, yes and no as such)"
 _TREES = "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}"
 _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?")
 
@@ -63,10 +61,10 @@ class Place:
         """Note a fault here: at the ``--set`` that made the value, else at the nearest line of the file."""
         prefixes = [self.path[:length] for length in range(len(self.path), -1, -1)]
         origin = next((self.origins[prefix] for prefix in prefixes if prefix in self.origins), "")
-        if any(known.path == self.path and known.origin == origin for known in self.faults):
-            return  # the first fault of a value explains it; the others follow from it
         mark = next((self.marks[prefix] for prefix in prefixes if prefix in self.marks), (1, 1))
         line, column = (0, 0) if origin else mark
+        if any((known.path, known.line, known.origin) == (self.path, line, origin) for known in self.faults):
+            return  # the first fault of a value explains it; the others follow from it
         self.faults.append(Fault(message, self.path, line, column, origin))
 
 
@@ -149,8 +147,7 @@ def choice(value: Any, known: Iterable[str], noun: str, place: Place, hint: str 
     if isinstance(value, str) and value in names:
         return value
     if isinstance(value, str):
-        near = did_you_mean(value, names) or f"; known are {', '.join(names)}"
-        place.fault(f"unknown {noun} {shown(value)}{near}{hint and f' ({hint})'}")
+        place.fault(f"unknown {noun} {shown(value)}{did_you_mean(value, names)}{hint and f' ({hint})'}")
     else:
         place.fault(f"{shown(value)} is {kind_of(value)}; write the name of a {noun}: {', '.join(names)}")
     return None
@@ -160,12 +157,12 @@ def mapping(value: Any, allowed: Iterable[str], place: Place) -> dict[str, Any]:
     """Return the known entries of a mapping; notes a wrong type and each unknown key."""
     names = list(allowed)
     if not isinstance(value, dict):
-        place.fault(f"{shown(value)} is {kind_of(value)}; a mapping is needed here, with {', '.join(names)}")
+        keys = f", with {', '.join(names)}" if names else ""
+        place.fault(f"{shown(value)} is {kind_of(value)}; a mapping is needed here{keys}")
         return {}
     for key in value:
         if key not in names:
-            near = did_you_mean(key, names) or f"; allowed are {', '.join(names)}"
-            place.at(key).fault(f"unknown key{near}")
+            place.at(key).fault(f"unknown key{did_you_mean(key, names)}")
     return {key: entry for key, entry in value.items() if key in names}
 
 
@@ -206,7 +203,7 @@ def parameter(value: Any, wanted: Parameter, base: FilePath, place: Place) -> An
 
 
 def _tree(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
-    """Return a process tree: a shipped listing's, that of a file, or one of given depth and fan-out."""
+    """Return a process tree: a shipped listing's, that of a file, one of given depth and fan-out, or one written out."""
     from pipeline.sources.shipped import SHIPPED  # noqa: PLC0415 - only studies with trees need the listings
 
     if isinstance(value, str):
@@ -217,27 +214,27 @@ def _tree(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
         return None
     if "listing" in value:
         return _from_file(mapping(value, ["listing"], place)["listing"], base, place.at("listing"))
-    return _regular(mapping(value, ["depth", "fan_out"], place), place)
+    if "parents" in value:
+        return _sound(value, place)
+    return _complete(mapping(value, ["depth", "fan_out"], place), place)
 
 
-def _regular(value: dict[str, Any], place: Place) -> dict[str, Any] | None:
-    """Return a tree of a given depth and fan-out, if it has no more processes than a trace can carry."""
+def _complete(value: dict[str, Any], place: Place) -> dict[str, Any] | None:
+    """Return a complete tree of a given depth and fan-out, if it has no more processes than a trace can carry."""
     for key in ("depth", "fan_out"):
         if key not in value:
             place.at(key).fault(f"missing; a tree is {_TREES}")
-    depth = whole(value.get("depth"), 0, MAX_DEPTH, place.at("depth"), "levels below the root")
-    fan_out = whole(value.get("fan_out"), 1, MAX_PROCESSES, place.at("fan_out"), "children")
-    if depth is None or fan_out is None:
-        return None
-    processes, level = 1, 1
-    for _ in range(depth):
-        level *= fan_out
-        processes += level
-        if processes > MAX_PROCESSES:
-            found = f"depth {depth} with fan-out {fan_out} has more than {MAX_PROCESSES:,} processes"
-            place.fault(f"{found}, the most that are allowed; make one of them smaller")
-            return None
-    return {"depth": depth, "fan_out": fan_out}
+    depth = whole(value.get("depth"), 0, DEPTH_MAX, place.at("depth"), "levels below the root")
+    fan_out = whole(value.get("fan_out"), 1, FAN_OUT_MAX, place.at("fan_out"), "children")
+    return None if depth is None or fan_out is None else _sound({"depth": depth, "fan_out": fan_out}, place)
+
+
+def _sound(tree: dict[str, Any], place: Place) -> dict[str, Any] | None:
+    """Return a tree if simcore takes it."""
+    fault = tree_fault(tree)
+    if fault is not None:
+        place.fault(fault)
+    return tree if fault is None else None
 
 
 def _from_file(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
@@ -260,7 +257,7 @@ def _listed(listing: str, label: str, place: Place) -> dict[str, Any] | None:
     from pipeline.sources.listing import ListingError, read_listing  # noqa: PLC0415 - as above
 
     try:
-        return read_listing(listing).as_tree(label)
+        return _sound(read_listing(listing).as_tree(label), place)
     except ListingError as error:
         place.fault(f"{label!r} is no process listing: {error}")
         return None

@@ -10,10 +10,11 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from simcore.simulate import simulate, warm_up
 
 from simcore.designs import DESIGNS
+from simcore.errors import SimcoreError
 from simcore.geometry import GEOMETRIES
+from simcore.simulate import simulate, warm_up
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class CellRow(NamedTuple):
 
 
 class CellFailure(NamedTuple):
-    """A cell without a row: the exception's name, its message, and where it was raised."""
+    """A cell without a row: the exception's name, its message, and a traceback unless the cell was refused."""
 
     cell_id: str
     cause: str
@@ -107,14 +108,17 @@ def _run_job(job: Job, reply: Reply) -> None:
     try:
         trace = make_trace(job)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the other traces of the batch can be run
-        reply.failures.extend(_failure(cell_id, error) for cell_id, _ in job.cells)
+        # A workload refuses parameters that do not fit together with a ValueError.
+        reply.failures.extend(
+            _failure(cell_id, error, (SimcoreError, ValueError)) for cell_id, _ in job.cells
+        )
         return
     for cell_id, design in job.cells:
         try:
             result = simulate(trace, DESIGNS[design], GEOMETRIES[job.geometry])
             reply.rows.append(row_of(cell_id, result))
         except Exception as error:  # noqa: BLE001 - as above, the other cells
-            reply.failures.append(_failure(cell_id, error))
+            reply.failures.append(_failure(cell_id, error, (SimcoreError,)))
 
 
 def make_trace(job: Job) -> Trace:
@@ -142,7 +146,7 @@ def row_of(cell_id: str, result: Result) -> CellRow:
     )
 
 
-def _failure(cell_id: str, error: Exception) -> CellFailure:
-    """Return what is known about a failure."""
-    frames = "".join(traceback.format_exception(error))
+def _failure(cell_id: str, error: Exception, refusals: tuple[type[Exception], ...]) -> CellFailure:
+    """Return what is known about a failure; what was refused explains itself and needs no traceback."""
+    frames = "" if isinstance(error, refusals) else "".join(traceback.format_exception(error))
     return CellFailure(cell_id, type(error).__name__, str(error) or type(error).__name__, frames)

@@ -18,9 +18,10 @@ MAX_BYTES = 1 << 20  # a study of thousands of lines is still below 100 kB
 MAX_DEPTH = 20  # a study needs 5; PyYAML's composer recurses in C and would overflow the stack
 MAX_NODES = 100_000  # after aliases are followed, so that they cannot multiply without end
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the second where PyYAML was built without libyaml
 _PLAIN_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _SCALARS = ("int", "float", "bool", "null", "str")
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _TAB_LINE = re.compile(r"^( *\t[ \t]*)[^\s#]", re.MULTILINE)
 
 
@@ -107,36 +108,33 @@ def _line_at(text: str, position: int) -> int:
 
 def _read(text: str) -> Document:
     """Return the one way to read a text without tabs in its indentation."""
-    if len(text) > MAX_BYTES:
-        return _unreadable(
-            Fault(f"the file has {len(text):,} characters; {MAX_BYTES:,} are allowed; make it smaller")
-        )
+    node = None
     try:
         fault = _shape_fault(text)
-        if fault is not None:
-            return _unreadable(fault)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=_LOADER) if fault is None else None
+    except UnicodeEncodeError:
+        fault = Fault("a character that is not UTF-8; write the text as UTF-8", line=1, column=1)
     except yaml.reader.ReaderError as error:
-        position = int(error.position)
-        return _unreadable(
-            Fault(
-                f"the character {error.character!r} is not allowed in YAML; remove it",
-                line=_line_at(text, position),
-                column=position - text.rfind("\n", 0, position),
-            )
-        )
+        fault = _character_fault(error, text)
     except yaml.MarkedYAMLError as error:
-        return _unreadable(_syntax_fault(error))
+        fault = _syntax_fault(error)
     if node is None:
-        return _unreadable(
-            Fault("the file is empty; a study names at least a question, designs and a workload")
-        )
+        empty = "the file is empty; a study names at least a question, designs and a workload"
+        return _unreadable(fault or Fault(empty, line=1, column=1))
     return _Builder().document(node)
 
 
 def _unreadable(fault: Fault) -> Document:
     """Return a document of which nothing but a fault is known."""
     return Document(faults=[fault], parsed=False)
+
+
+def _character_fault(error: yaml.reader.ReaderError, text: str) -> Fault:
+    """Return a character that YAML forbids as a fault with a line."""
+    before = text.encode()[: int(error.position)].decode(errors="ignore")  # libyaml counts bytes
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    found = repr(text[len(before)]) if len(before) < len(text) else "at the end"
+    return Fault(f"the character {found} is not allowed in YAML; remove it", line=line, column=column)
 
 
 def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
@@ -149,7 +147,10 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
 
 
 def _shape_fault(text: str) -> Fault | None:
-    """Return what forbids composing the text: nesting too deep, or a second document."""
+    """Return what forbids composing the text: its size, nesting too deep, or a second document."""
+    if len(text) > MAX_BYTES:
+        message = f"the file has {len(text):,} characters; {MAX_BYTES:,} are allowed; make it smaller"
+        return Fault(message, line=1, column=1)
     depth = documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -193,6 +194,10 @@ class _Builder:
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise _TooMuchError
         self._out.marks[path] = (marked.start_mark.line + 1, marked.start_mark.column + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            self._fault(
+                node, path, f"tagged {node.tag!r}; plain lists and mappings are allowed; remove the tag"
+            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -150,17 +150,13 @@ class _Recount:
                         yield f"I6: mm {key} has slot {slot} without its table of level {level}"
 
     def pools(self) -> Iterator[str]:
-        """I7: free and used numbers partition their pool; frames in use are those that are held."""
-        used: dict[str, set[int]] = {
-            "mms": set(self.live),
-            "tables": set(self.state.tables),
-            "frames": {frame for frame in self.state.frames if frame},
-        }
-        for name, pool in self.state.pools.items():
-            taken = sorted([*pool.free, *used[name]])
-            first = 1 if name == "frames" else 0  # frame 0 is the zero page, outside the pool
-            if taken != list(range(first, first + pool.size)):
-                yield f"I7: free and used {name} do not partition the {pool.size} handed out"
+        """I7: used and free records tile the arena; frames in use are those that are held."""
+        if self.state.arena is not None:
+            first, top, pools = self.state.arena
+            records = sorted((at, pool.words) for pool in pools for at in [*pool.used, *pool.free])
+            ends = [first] + [at + words for at, words in records]
+            if [at for at, _ in records] + [top] != ends:
+                yield f"I7: used and free records do not tile the arena from {first} to {top}"
         held = [view for view in self.state.frames.values() if view.kind != "cache"]
         if len(held) != self.state.levels["pages"]:
             yield f"I7: pages is {self.state.levels['pages']}, {len(held)} found"

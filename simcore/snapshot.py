@@ -47,10 +47,19 @@ class FrameView(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pool of numbered things: how many numbers were handed out so far, and which are free."""
+    """The records of one kind in an arena: words of each, and where the used and the free ones start."""
 
-    size: int
+    words: int
+    used: list[int]
     free: list[int]
+
+
+class Arena(NamedTuple):
+    """Words [first, top) that a machine has handed out to records."""
+
+    first: int
+    top: int
+    pools: list[Pool]
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class Snapshot:
         The machine's own idea of each level of ``simcore.acts.LEVELS``.
     rmap_elements : int
         The machine's own idea of how many there are.
-    pools : dict of str to Pool
-        Pools of a machine that has any: "mms", "tables", "frames".
+    arena : Arena, optional
+        Where a machine keeps its records, if it has an arena.
     """
 
     tasks: dict[int, tuple[int, bool, bool]]
@@ -76,7 +85,7 @@ class Snapshot:
     frames: dict[int, FrameView]
     levels: dict[str, int]
     rmap_elements: int
-    pools: dict[str, Pool]
+    arena: Arena | None = None
 
     def canonical(self) -> tuple[object, ...]:
         """Return the state renumbered in the order of tasks, slots and ptes: comparable across machines."""

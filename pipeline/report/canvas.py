@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH_INCHES = 4.7  # 338 units wide, so that 9.5 units of text stay readable on a phone
-_RC: dict[str, Any] = SETTINGS | {
+_RC: Any = SETTINGS | {
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -88,6 +88,7 @@ def panel(title: str, height_inches: float = 3.0) -> Iterator[tuple[Figure, Axes
 def lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
     """Draw one line per design of ``data`` (columns ``design``, x, y) and write its name at its right end."""
     names = list(dict.fromkeys(data["design"]))
+    before = len(axes.lines)
     sns.lineplot(
         data=data, x=x, y=y, hue="design", style="design", hue_order=names, style_order=names,
         palette={name: look(name).colour for name in names},
@@ -95,8 +96,7 @@ def lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
         dashes={name: look(name).dashes for name in names},
         errorbar=None, estimator=None, legend=False, ax=axes,
     )  # fmt: skip
-    drawn = [line for line in axes.lines if len(line.get_xdata())]  # type: ignore[arg-type]
-    for name, line in zip(names, drawn, strict=True):
+    for name, line in zip(names, axes.lines[before:], strict=True):
         dress(line, name)
     ends = data.sort_values(x, kind="stable").groupby("design", sort=False).last()
     label_ends(axes, {str(name): (row[x], row[y]) for name, row in ends.iterrows()})

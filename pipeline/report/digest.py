@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import analysis
-from pipeline.latency import cost_model
+from pipeline.compare import NO_DIFFERENCE
 from simcore.designs import DESIGNS
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    import pyarrow as pa
+    import pandas as pd
 
     from simcore.costs import CostModel
 
 # Axes that the question names come first; the others follow as the data has them.
-_FIRST_AXES = ("tree_depth", "library_sharing", "exec_ratio")
+QUESTION_AXES = ("tree_depth", "library_sharing", "exec_ratio")
+_OWN_MEANINGS = {
+    "tree_depth": "levels of processes below the root, in the generated trees",
+    "fan_out": "children of each inner process, in the generated trees",
+    "geometry": "page size, table size and levels of the machine",
+}
 _TREE_COLUMNS = ("tree", "tree_measured", "tree_processes")
 
 
@@ -32,38 +36,82 @@ class Axis:
     column: str
     label: str
     meaning: str
-    values: tuple[Any, ...]
+    points: tuple[Any, ...]
 
     @property
     def numeric(self) -> bool:
         """Whether the values are numbers."""
-        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values)
+        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.points)
 
 
-@dataclass(frozen=True)
+class Extreme(NamedTuple):
+    """A design's worst or best cell.
+
+    Parameters
+    ----------
+    cell_id, trace_id : str
+        Which cell.
+    ratio, difference : float
+        To the design compared with on the same trace: quotient, and ns (or bytes) more.
+    point : str
+        Where the cell lies on the axes of the study, in words.
+    """
+
+    cell_id: str
+    trace_id: str
+    ratio: float
+    difference: float
+    point: str
+
+
+class Standing(NamedTuple):
+    """How a design does against another.
+
+    Parameters
+    ----------
+    design : str
+        Its name.
+    value : float
+        Median of the metric over the typical cells.
+    ratio, low, high : float
+        Median, 10th and 90th percentile of the paired ratio over the typical cells.
+    difference : float
+        Median of the paired difference over the typical cells.
+    losing : float
+        Share of all cells in which the design is worse by more than NO_DIFFERENCE.
+    worst, best : Extreme
+        Of all cells.
+    """
+
+    design: str
+    value: float
+    ratio: float
+    low: float
+    high: float
+    difference: float
+    losing: float
+    worst: Extreme
+    best: Extreme
+
+
+@dataclass(frozen=True, eq=False)
 class Digest:
     """A dataset as the report sees it.
 
     Parameters
     ----------
     df : DataFrame
-        What ``analysis.load`` returns, under the report's cost model.
+        What ``analysis.load`` returns, under the report's cost model; at least one row.
     table : pyarrow.Table
         The same rows with their act vectors.
+    model : CostModel
+        Of the times.
     """
 
     df: pd.DataFrame
     table: pa.Table
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the dataset says about itself."""
-        return dict(self.df.attrs)
-
-    @property
-    def model(self) -> CostModel:
-        """The cost model of the times."""
-        return cost_model(self.df.attrs["costs"])
+    model: CostModel
+    _standings: dict[tuple[str, str], dict[str, Standing]] = field(default_factory=dict)
 
     @cached_property
     def designs(self) -> list[str]:
@@ -90,7 +138,7 @@ class Digest:
         name = self.df.attrs.get(role)
         return str(name) if name in self.designs else None
 
-    @property
+    @cached_property
     def metric(self) -> str:
         """The primary metric: kernel time per fork, or of the whole trace where some trace never forks."""
         return "total_ns_per_fork" if (self.df["creations"] > 0).all() else "total_ns"
@@ -104,17 +152,17 @@ class Digest:
     def axes(self) -> list[Axis]:
         """What the study sweeps, but for the designs and the replicates."""
         names = [name for name in self.df.attrs["parameters"] if name not in _TREE_COLUMNS]
-        order = [name for name in _FIRST_AXES if name in names] + [n for n in names if n not in _FIRST_AXES]
-        found = [self._axis(name) for name in ["geometry", *order]]
-        return sorted((axis for axis in found if axis), key=lambda axis: axis.column not in _FIRST_AXES)
+        order = [name for name in QUESTION_AXES if name in names]
+        order += ["geometry", *(name for name in names if name not in QUESTION_AXES)]
+        found = [self._axis(name) for name in order]
+        return [axis for axis in found if axis]
 
     def _axis(self, column: str) -> Axis | None:
         values = self.along(column)[column].dropna().unique().tolist()
         if len(values) < 2:
             return None
-        label = column.replace("_", " ")
         ordered = tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
-        return Axis(column, label, self._meaning(column), ordered)
+        return Axis(column, column.replace("_", " "), self._meaning(column), ordered)
 
     def _meaning(self, column: str) -> str:
         known = {
@@ -123,16 +171,12 @@ class Digest:
             if name in WORKLOADS
             for parameter in WORKLOADS[name].parameters
         }
-        own = {
-            "tree_depth": "levels of processes below the root",
-            "fan_out": "children of each process that has any",
-        }
-        return known.get(column, own.get(column, ""))
+        return known.get(column, _OWN_MEANINGS.get(column, ""))
 
     def along(self, column: str) -> pd.DataFrame:
         """Return the cells in which a parameter can be varied: for the shape of trees, the generated trees."""
         if column in ("tree_depth", "fan_out") and "tree_measured" in self.df.columns:
-            return self.df[self.df["tree_measured"] == False]  # noqa: E712 - NaN where a workload has no tree
+            return self.df[~self.df["tree_measured"].astype("boolean").fillna(value=True).to_numpy(bool)]
         return self.df
 
     @cached_property
@@ -141,25 +185,51 @@ class Digest:
         return analysis.population(self.df)
 
     @cached_property
-    def vectors(self) -> pd.DataFrame:
-        """Act vectors of the typical cells."""
-        return analysis.vectors(self.table, cells=self.population[0]["cell_id"])
+    def typical_rows(self) -> pa.Table:
+        """The stored rows of the typical cells."""
+        return self.table.filter(pc.is_in(self.table["cell_id"], pa.array(self.population[0]["cell_id"])))
 
-    def typical(self, against: str, metric: str | None = None) -> pd.DataFrame:
-        """Return ``analysis.typical`` in the order of ``designs``."""
-        return self._ordered(analysis.typical(self.df, metric or self.metric, against))
+    @cached_property
+    def cells_each(self) -> int:
+        """The largest number of cells that one design has."""
+        return int(self.df["design"].value_counts().max())
 
-    def worst(self, against: str, metric: str | None = None) -> pd.DataFrame:
-        """Return ``analysis.worst`` in the order of ``designs``."""
-        return self._ordered(analysis.worst(self.df, metric or self.metric, against))
+    def standings(self, against: str, metric: str | None = None) -> dict[str, Standing]:
+        """Return how each design does against another, by design, in the order of ``designs``.
 
-    def best(self, against: str, metric: str | None = None) -> pd.DataFrame:
-        """Return ``analysis.best`` in the order of ``designs``."""
-        return self._ordered(analysis.best(self.df, metric or self.metric, against))
+        A design that shares no trace with the other does not appear.
+        """
+        chosen = (against, metric or self.metric)
+        if chosen not in self._standings:
+            self._standings[chosen] = self._compared(*chosen)
+        return self._standings[chosen]
 
-    def _ordered(self, frame: pd.DataFrame) -> pd.DataFrame:
-        present: list[Hashable] = [name for name in self.designs if name in frame.index]
-        return frame.loc[present]
+    def _compared(self, against: str, metric: str) -> dict[str, Standing]:
+        typical = analysis.typical(self.df, metric, against).to_dict("index")
+        worst, best = (pick(self.df, metric, against) for pick in (analysis.worst, analysis.best))
+        losing = (analysis.paired(self.df, metric, against) > 1 + NO_DIFFERENCE).groupby(self.df["design"]).mean()
+        none = dict.fromkeys(("value", "ratio", "ratio_p10", "ratio_p90", "difference"), float("nan"))
+        found = {}
+        for name in self.designs:
+            if name in worst.index:
+                usual = typical.get(name, none)
+                found[name] = Standing(
+                    design=name,
+                    value=float(usual["value"]),
+                    ratio=float(usual["ratio"]),
+                    low=float(usual["ratio_p10"]),
+                    high=float(usual["ratio_p90"]),
+                    difference=float(usual["difference"]),
+                    losing=float(losing[name]),
+                    worst=self._extreme(worst, name, metric),
+                    best=self._extreme(best, name, metric),
+                )
+        return found
+
+    def _extreme(self, frame: pd.DataFrame, name: str, metric: str) -> Extreme:
+        cell = dict(zip(frame.columns, frame.loc[[name]].to_numpy()[0], strict=True))
+        ratio, value = float(cell["ratio"]), float(cell[metric])
+        return Extreme(cell["cell_id"], cell["trace_id"], ratio, value - value / ratio, self.point(cell))
 
     def counterpart(self, design: str) -> str | None:
         """Return the design that copies at every fork and keeps the same reverse mappings, if it ran."""
@@ -172,16 +242,18 @@ class Digest:
                 return name
         return None
 
-    def point(self, cell: pd.Series[Any]) -> str:
+    def point(self, cell: dict[Any, Any]) -> str:
         """Return where a cell lies on the axes of the study, in words."""
-        words = [f"tree {cell['tree']}"] if "tree" in cell.index and isinstance(cell["tree"], str) else []
+        words = [f"tree {cell['tree']}"] if isinstance(cell.get("tree"), str) else []
         for axis in self.axes:
             if axis.column in ("tree_depth", "fan_out") and words:
                 continue  # the tree's label says it
-            words.append(f"{axis.label} {_plain(cell[axis.column])}")
+            words.append(f"{axis.label} {plain(cell[axis.column])}")
+        if self.df["replicate"].max() > 0:
+            words.append(f"replicate {cell['replicate']}")
         return ", ".join(words) if words else "the only point of the study"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a value without needless digits."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import FuncFormatter
@@ -12,8 +11,9 @@ from matplotlib.ticker import FuncFormatter
 from pipeline import analysis
 from pipeline.latency import distribution
 from pipeline.report.canvas import Group, lines, marker_handle, panel
-from pipeline.report.style import INK, MUTED, PAPER, family, look
-from pipeline.report.svg import inline
+from pipeline.report.digest import plain
+from pipeline.report.style import INK, PAPER, family, look
+from pipeline.report.svg import inline, slug
 from pipeline.report.words import duration, factor, listed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from pipeline.report.digest import Axis, Digest
+    from pipeline.report.digest import Axis, Digest, Standing
 
 # Parts of the time of a trace, and their fills: pale, so that they cannot be taken for the hues of designs.
 PARTS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -49,52 +49,49 @@ def key(digest: Digest) -> Markup:
 def standing(digest: Digest) -> Group | None:
     """Worst beside typical per design, against baseline and floor."""
     against = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
-    panels = [_standing(digest, name) for name in against if digest.metric in digest.df]
     reading = (
         "Each row is a design; further left is cheaper, and the upright line is the design it is compared with. "
-        "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the worst "
-        "cell of the sweep, and the thin line ends at the best one."
+        "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the "
+        "worst cell of the sweep, and the thin line ends at the best one."
     )
+    panels = [_standing(digest, name) for name in against]
     return Group("standing", "Worst beside typical", reading, panels) if panels else None
 
 
 def _standing(digest: Digest, against: str) -> Markup:
     """Draw one panel of ``standing``."""
-    typical, worst, best = digest.typical(against), digest.worst(against), digest.best(against)
-    names = [name for name in digest.designs if name in worst.index]
-    with panel(f"Kernel time, {against} = 1", 0.27 * len(names) + 0.95) as (figure, axes):
+    standings = list(digest.standings(against).values())
+    with panel(f"Kernel time, {against} = 1", 0.27 * len(standings) + 0.95) as (figure, axes):
         axes.axvline(1, color=INK, linewidth=0.9)
-        for row, name in enumerate(names):
-            chosen = look(name)
-            axes.plot(
-                [best["ratio"][name], worst["ratio"][name]], [row, row], color=chosen.colour, linewidth=0.8
-            )
-            axes.plot(worst["ratio"][name], row, "x", color=chosen.colour, markersize=6, markeredgewidth=1.6)
-            if name in typical.index:
-                _typical_mark(axes, typical.loc[name], row, name)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlabel(f"kernel time as a multiple of {against}'s")
-        axes.grid(visible=False, axis="y")
+        for row, found in enumerate(standings):
+            _standing_marks(axes, found, row)
+        _name_rows(axes, [found.design for found in standings])
+        axes.set_xlabel(f"times {against}, on the same trace")
         described = [
-            f"{name}: typical {factor(typical['ratio'].get(name, np.nan))}, worst {factor(worst['ratio'][name])}"
-            for name in names
+            f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}" for found in standings
         ]
         title = f"Kernel time against {against}, typical and worst"
-        return inline(figure, f"standing-{against}", title, f"{'; '.join(described)}.")
+        return inline(figure, f"standing-{against.replace('_', '-')}", title, f"{'; '.join(described)}.")
 
 
-def _typical_mark(axes: Axes, row: pd.Series[Any], height: int, name: str) -> None:
-    """Draw the median and the middle 80 % of a design."""
-    chosen = look(name)
-    axes.plot(
-        [row["ratio_p10"], row["ratio_p90"]], [height, height], color=chosen.colour, linewidth=4, alpha=0.45,
-        solid_capstyle="butt",
-    )  # fmt: skip
-    axes.plot(
-        row["ratio"], height, chosen.marker, color=chosen.colour, markerfacecolor=chosen.face, markeredgewidth=1.3,
-        markersize=6.5,
-    )  # fmt: skip
+def _standing_marks(axes: Axes, found: Standing, row: int) -> None:
+    """Draw the range, the worst cell, the middle 80 % and the median of one design."""
+    chosen = look(found.design)
+    ends = [found.best.ratio, found.worst.ratio]
+    axes.plot(ends, [row, row], color=chosen.colour, linewidth=0.8)
+    axes.plot(found.worst.ratio, row, "x", color=chosen.colour, markersize=6, markeredgewidth=1.6)
+    middle = [found.low, found.high]
+    axes.plot(middle, [row, row], color=chosen.colour, linewidth=4, alpha=0.45, solid_capstyle="butt")
+    [mark] = axes.plot(found.ratio, row, chosen.marker, color=chosen.colour, markersize=6.5)
+    mark.set(markerfacecolor=chosen.face, markeredgewidth=1.3)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Put names at the rows of a panel that has one row per design, first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
 
 
 def moves_with(digest: Digest, axis: Axis) -> Group:
@@ -104,20 +101,18 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     panels = []
     for heading, designs in families.items():
         shown = table[table["design"].isin(designs)]
-        limits = _limits(pd.concat([shown["typical"], shown["worst"]]))
-        for which in ("typical", "worst"):
-            panels.append(_moving(shown, axis, which, heading, limits, digest))
+        panels += [_moving(digest, axis, shown, f"{heading}: {which}") for which in ("typical", "worst")]
     unit = f"as a multiple of {digest.baseline}'s on the same trace" if digest.baseline else "in microseconds"
     reading = (
         f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}. "
-        f"“Typical” is the median over the typical cells with that {axis.label}, “worst” the highest of all cells with it; "
-        "a family's two panels share their scale."
+        f"“Typical” is the median over the typical cells with that {axis.label}, “worst” the highest of all cells "
+        "with it; a family's two panels share their scale."
     )
     return Group(f"axis-{axis.column.replace('_', '-')}", f"With {axis.label}", reading, panels)
 
 
 def axis_table(digest: Digest, axis: Axis) -> pd.DataFrame:
-    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to the baseline, or microseconds."""
+    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to the baseline, or µs."""
     cells = digest.along(axis.column)
     height = (
         analysis.paired(cells, digest.metric, digest.baseline)
@@ -127,38 +122,28 @@ def axis_table(digest: Digest, axis: Axis) -> pd.DataFrame:
     cells = cells.assign(height=height, x=cells[axis.column])
     usual = analysis.population(cells)[0]
     worst = cells.groupby(["design", "x"])["height"].max().rename("worst")
-    table = pd.concat([usual.groupby(["design", "x"])["height"].median().rename("typical"), worst], axis=1)
-    return table.dropna().reset_index()
+    typical = usual.groupby(["design", "x"])["height"].median().rename("typical")
+    return pd.concat([typical, worst], axis=1).dropna().reset_index()
 
 
-def _moving(
-    shown: pd.DataFrame, axis: Axis, which: str, heading: str, limits: tuple[float, float], digest: Digest
-) -> Markup:
-    """Draw one panel of ``moves_with``."""
-    order = {name: place for place, name in enumerate(digest.designs)}
-    data = shown.sort_values(
-        ["design", "x"], key=lambda column: column.map(order) if column.name == "design" else column
-    )
-    with panel(f"{heading}: {which}") as (figure, axes):
+def _moving(digest: Digest, axis: Axis, shown: pd.DataFrame, heading: str) -> Markup:
+    """Draw one panel of ``moves_with``; ``heading`` ends in the column to draw."""
+    which = heading.rsplit(" ", 1)[1]
+    data = shown.assign(rank=shown["design"].map(digest.designs.index)).sort_values(["rank", "x"])
+    with panel(heading) as (figure, axes):
         if not axis.numeric:
-            data = data.assign(x=data["x"].map({value: place for place, value in enumerate(axis.values)}))
-            axes.set_xticks(range(len(axis.values)), [str(value) for value in axis.values])
-        elif len(axis.values) <= 9:
-            axes.set_xticks(list(axis.values))
-        axes.set_ylim(*limits)
+            data = data.assign(x=data["x"].map(axis.points.index))
+            axes.set_xticks(range(len(axis.points)), [str(value) for value in axis.points])
+        elif len(axis.points) <= 9:
+            axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
+        axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
         if digest.baseline:
             axes.axhline(1, color=INK, linewidth=0.6)
         lines(axes, data, "x", which)
         axes.set_xlabel(axis.label)
         axes.set_ylabel(f"times {digest.baseline}" if digest.baseline else "µs")
-        name = (
-            f"axis-{axis.column}-{heading}-{which}".lower()
-            .replace(" ", "-")
-            .replace("_", "-")
-            .replace(",", "")
-        )
-        title = f"Kernel time with {axis.label}, {heading}, {which} case"
-        return inline(figure, name, title, _ends(data, which))
+        title = f"Kernel time with {axis.label}. {heading}"
+        return inline(figure, slug(f"axis {axis.column} {heading}"), title, _ends(data, which))
 
 
 def _ends(data: pd.DataFrame, which: str) -> str:
@@ -190,39 +175,34 @@ def memory(digest: Digest) -> Group:
     """Page-table memory: as allocated against as charged."""
     chosen, _ = digest.population
     medians = chosen.groupby("design")[["pgtable_bytes_max", "pgtable_charged_bytes_max"]].median() / 1024
-    names = [name for name in digest.designs if name in medians.index]
     reading = (
-        "Peak page-table memory, median over the typical cells. Filled: memory really allocated. Hollow: what the mms are "
-        "charged (VmPTE summed; a shared table is charged to each mm that reaches it, pgds to none). "
+        "Peak page-table memory, median over the typical cells. Filled: memory really allocated. Hollow: what the mms "
+        "are charged (VmPTE summed; a shared table is charged to each mm that reaches it, pgds to none). "
         "Where the two lie apart, accounting and memory disagree."
     )
+    values = medians.to_dict("index")
+    names = [name for name in digest.designs if name in values]
     with panel("Peak page-table memory, typical", 0.27 * len(names) + 0.95) as (figure, axes):
         for row, name in enumerate(names):
-            allocated, charged = medians.loc[name]
+            allocated, charged = values[name].values()
             colour = look(name).colour
             axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
-            axes.plot(
-                charged, row, "o", color=colour, markerfacecolor=PAPER, markeredgewidth=1.3, markersize=6
-            )
+            axes.plot(charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3)
             axes.plot(allocated, row, "o", color=colour, markersize=6)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.4, -0.6)
+        _name_rows(axes, names)
         axes.set_xlim(left=0)
         axes.set_xlabel("KiB")
-        axes.grid(visible=False, axis="y")
-        described = "; ".join(
-            f"{name}: {medians.loc[name].iloc[0]:,.0f} KiB allocated, {medians.loc[name].iloc[1]:,.0f} KiB charged"
-            for name in names
-        )
-        drawn = inline(
-            figure, "memory-typical", "Peak page-table memory, allocated and charged", f"{described}."
-        )
+        said = [
+            f"{name}: {found['pgtable_bytes_max']:,.0f} KiB allocated, {found['pgtable_charged_bytes_max']:,.0f} charged"
+            for name, found in values.items()
+        ]
+        drawn = inline(figure, "memory-typical", "Peak page-table memory", f"{'; '.join(said)}.")
     return Group("memory", "Page-table memory", reading, [drawn])
 
 
 def tails(digest: Digest, event: str, name: str) -> Group | None:
     """How often an event takes longer than a given time, per design, on the typical cells."""
-    timed = distribution(digest.vectors, digest.model, event)
+    timed = distribution(digest.typical_rows, digest.model, event)
     if timed.empty:
         return None
     panels = [
@@ -230,9 +210,9 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
         for heading, designs in _families(digest).items()
     ]
     reading = (
-        f"Each curve falls from all {name}s, at the top, to the slowest one: at a time on the horizontal axis, the height is "
-        f"the share of {name}s that take longer. Both scales are logarithmic; a curve further left is faster, and one that "
-        "reaches far to the right has a tail."
+        f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
+        f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
+        "faster, and one that reaches far to the right has a tail."
     )
     return Group(f"tail-{name}", f"How long a {name} takes", reading, panels)
 
@@ -260,15 +240,29 @@ def _tail(timed: pd.DataFrame, name: str, heading: str, designs: Sequence[str]) 
         axes.set_ylabel("take longer")
         axes.legend(handles=[marker_handle(design) for design in present], loc="lower left", handlelength=3)
         slowest = timed.groupby("design")["ns"].max()
-        described = "; ".join(f"{design} {duration(slowest[design])}" for design in present)
-        ident = f"tail-{name}-{heading}".lower().replace(" ", "-").replace(",", "")
-        return inline(figure, ident, f"Latency of a {name}: {heading}", f"The slowest {name}: {described}.")
+        said = f"The slowest {name}: " + ", ".join(f"{design} {duration(slowest[design])}" for design in present)
+        return inline(figure, slug(f"tail {name} {heading}"), f"Latency of a {name}: {heading}", f"{said}.")
+
+
+def where_time_goes(digest: Digest, trace_id: str | None) -> Group:
+    """Where the kernel time goes: on the typical cells and, if one is named, on the trace of the worst cell."""
+    chosen, _ = digest.population
+    panels = [parts(digest, chosen, "Typical cells, mean", "parts-typical")]
+    if trace_id is not None:
+        there = digest.df[digest.df["trace_id"] == trace_id]
+        panels.append(parts(digest, there, "The worst cell's trace", "parts-worst"))
+    reading = (
+        "Each bar is the kernel time of a design, split by the kind of event that spends it. Sharing shortens the part "
+        "called fork; look for what it adds to the others. The second panel shows all designs on the trace of the cell "
+        "that the verdict calls worst."
+    )
+    return Group("parts", "Where the time goes", reading, panels)
 
 
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
     """Stack where the kernel time of some cells goes, per design: fork, faults, exec, exit, mmap."""
     table = part_table(digest, cells)
-    long = table.rename_axis(index="design", columns="part").stack().rename("us").reset_index()  # noqa: PD013 - melt loses the order
+    long = table.rename_axis("design").reset_index().melt("design", var_name="part", value_name="us")
     long["design"] = pd.Categorical(long["design"], categories=list(table.index))
     with panel(title, 0.27 * len(table) + 1.35) as (figure, axes):
         sns.histplot(
@@ -286,7 +280,7 @@ def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
         axes.set_xlabel(f"µs of kernel time a {digest.per}")
         axes.set_ylabel("")
         axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0, colors=MUTED, labelcolor=INK)
+        axes.tick_params(axis="y", length=0)
         described = "; ".join(f"{design}: {', '.join(_part_words(row))}" for design, row in table.iterrows())
         return inline(figure, name, title, f"{described}.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -18,7 +18,7 @@ from pipeline.report.style import HUES, ROLES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "none",  # text is text: it can be searched, read and recoloured
     "svg.hashsalt": "forkbench",  # ids do not depend on chance
     "font.family": "DejaVu Sans",  # comes with matplotlib, so widths are the same everywhere
@@ -55,6 +55,11 @@ def inline(figure: Figure, name: str, title: str, description: str) -> Markup:
         drawn = pattern.sub("", drawn)
     drawn = _own_ids(_page_colours(_FONT.sub(r"font: \1var(--sans)", drawn)), name)
     return Markup(_labelled(drawn, name, title, description))  # noqa: S704 - title and description are escaped
+
+
+def slug(text: str) -> str:
+    """Return a text as an id: lower case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _page_colours(drawn: str) -> str:

@@ -5,17 +5,18 @@ Names of designs and commands stand between backquotes: the page sets them as co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.digest import plain
 from pipeline.report.words import change, counted, difference, duration, listed, share
 from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.report.digest import Digest
+    from pipeline.report.digest import Digest, Extreme, Standing
 
 
 class Statement(NamedTuple):
@@ -26,123 +27,122 @@ class Statement(NamedTuple):
 
 
 def verdict(digest: Digest) -> list[Statement]:
-    """Return the findings in the order in which a reader wants them; at least the first is always there."""
-    found = [Statement("Typical", typical_case(digest))]
-    found += [Statement("Worst", worst_case(digest))] if digest.baseline else []
-    for heading, sentence in (
-        ("Best", best_case),
-        ("Where it pays", where_it_pays),
-        ("Where the time goes", time_moved),
-        ("Against the floor", against_floor),
-        ("With reverse mapping", with_rmap),
-    ):
-        text = sentence(digest)
-        found += [Statement(heading, text)] if text else []
-    return found
+    """Return the findings in the order in which a reader wants them; the first is always there."""
+    said = (
+        ("Typical", typical_case(digest)),
+        ("Worst", worst_case(digest)),
+        ("Best", best_case(digest)),
+        ("Where it pays", where_it_pays(digest)),
+        ("Where the time goes", time_moved(digest)),
+        ("Against the floor", against_floor(digest)),
+        ("With reverse mapping", with_rmap(digest)),
+    )
+    return [Statement(heading, text) for heading, text in said if text]
 
 
 def terminal_lines(digest: Digest) -> list[str]:
     """Return the verdict in three lines without markup: typical, worst, and the floor or what else there is to say."""
-    third = against_floor(digest) or time_moved(digest) or scope(digest)
-    lines = [typical_case(digest), worst_case(digest), third]
+    lines = [
+        typical_case(digest),
+        worst_case(digest) or "Worst: there is nothing to compare.",
+        against_floor(digest) or time_moved(digest) or scope(digest),
+    ]
     return [line.replace("`", "") for line in lines]
 
 
 def typical_case(digest: Digest) -> str:
     """Say which designs win and lose on the typical cells."""
     chosen, phrase = digest.population
-    where = f"{_capital(phrase)} ({counted(_cells_each(chosen), 'cell')} a design)"
-    if not digest.baseline:
-        return f"{where}: {_ranking(digest, chosen)}. The baseline did not run, so nothing is called better or worse."
-    compared = candidates(digest)
+    each = int(chosen["design"].value_counts().max())
+    where = f"{phrase[:1].upper()}{phrase[1:]} ({counted(each, 'cell')} a design)"
+    compared = [standing for standing in _compared(digest) if standing.ratio > 0]
     if not compared:
-        return f"{where}: {_ranking(digest, chosen)}. Only one design ran; a comparison needs a second."
-    table = digest.typical(digest.baseline)
-    groups = [
-        ("less kernel time", table[table["ratio"] < 1 - NO_DIFFERENCE]),
-        ("more kernel time", table[table["ratio"] > 1 + NO_DIFFERENCE]),
-        ("no difference", table[(table["ratio"] - 1).abs() <= NO_DIFFERENCE]),
-    ]
-    said = [_group(name, rows.loc[rows.index.intersection(compared)], digest) for name, rows in groups]
-    subject = "page-table sharing" if set(compared) <= set(digest.sharing) else "the other designs"
-    return f"{where}: {subject} against `{digest.baseline}`: {'; '.join(text for text in said if text)}."
+        why = "only one design ran" if len(digest.designs) < 2 else "the study's baseline ran on none of them"
+        return f"{where}: {_ranking(digest, chosen)}. Nothing is called better or worse, because {why}."
+    groups = (
+        ("less kernel time", [each for each in compared if each.ratio < 1 - NO_DIFFERENCE]),
+        ("no difference", [each for each in compared if abs(each.ratio - 1) <= NO_DIFFERENCE]),
+        ("more kernel time", [each for each in compared if each.ratio > 1 + NO_DIFFERENCE]),
+    )
+    said = [_group(name, members, digest.per) for name, members in groups if members]
+    sharing = all(standing.design in digest.sharing for standing in compared)
+    subject = _sharing_outcome(compared) if sharing else "the other designs"
+    return f"{where}: {subject} against `{digest.baseline}`: {'; '.join(said)}."
 
 
 def worst_case(digest: Digest) -> str:
-    """Say what the worst cell of the sweep is, and how to replay it."""
-    if not digest.baseline or not candidates(digest):
-        return f"Worst: there is nothing to compare; {scope(digest)}"
-    cell = _extreme_cell(digest, digest.worst(digest.baseline), highest=True)
-    count = counted(_cells_each(digest.df), "cell")
-    lost = cell["ratio"] > 1 + NO_DIFFERENCE
-    opening = (
-        f"Worst of {count} of this sweep"
-        if lost
-        else f"No loss in any of the {count} of this sweep; the worst"
-    )
-    return f"{opening}: {_cell(digest, cell)} (`forkbench show {cell['cell_id']}`)."
+    """Say what the worst cell of the sweep is, and how to replay it; nothing if there is nothing to compare."""
+    worst = worst_standing(digest)
+    if worst is None:
+        return ""
+    cells = counted(digest.cells_each, "cell")
+    lost = worst.worst.ratio > 1 + NO_DIFFERENCE
+    opening = f"Worst of {cells} of this sweep" if lost else f"No loss in any of the {cells} of this sweep; the worst"
+    return f"{opening}: {_cell(digest, worst.design, worst.worst)}."
 
 
 def best_case(digest: Digest) -> str:
-    """Say where sharing gains most."""
-    if not digest.baseline or not candidates(digest):
+    """Say where the gain is largest; nothing if there is nothing to compare."""
+    compared = _compared(digest)
+    if not compared:
         return ""
-    cell = _extreme_cell(digest, digest.best(digest.baseline), highest=False)
-    won = cell["ratio"] < 1 - NO_DIFFERENCE
-    opening = "The largest gain of the sweep" if won else "No gain anywhere in the sweep; the best"
-    return f"{opening}: {_cell(digest, cell)} (`forkbench show {cell['cell_id']}`)."
+    best = min(compared, key=lambda standing: standing.best.ratio)
+    won = best.best.ratio < 1 - NO_DIFFERENCE
+    opening = "Largest gain of the sweep" if won else "No gain in any cell of the sweep; the nearest to one"
+    return f"{opening}: {_cell(digest, best.design, best.best)}."
 
 
 def where_it_pays(digest: Digest) -> str:
     """Say how the best design's result moves along each axis of the study."""
     design = champion(digest)
-    if not digest.baseline or design is None or not digest.axes:
+    parts = [_span(digest, axis.column, axis.label, design) for axis in digest.axes] if design else []
+    said = [part for part in parts if part]
+    if design is None or not said:
         return ""
-    parts = []
-    for axis in digest.axes:
-        medians = axis_medians(digest, axis.column, design)
-        if len(medians) > 1:
-            low, high = medians.idxmin(), medians.idxmax()
-            parts.append(f"{axis.label}: {change(medians[low])} at {low}, {change(medians[high])} at {high}")
-    if not parts:
-        return ""
-    losing = _losing_share(digest, design)
+    losing = digest.standings(str(digest.baseline))[design].losing
     return (
-        f"`{design}`, the design that does best on the typical cells, loses to `{digest.baseline}` in "
-        f"{share(losing)} of all cells. Lowest and highest median along each axis: {'; '.join(parts)}."
+        f"`{design}`, of these the design that does best on the typical cells, loses to `{digest.baseline}` in "
+        f"{share(losing)} of all cells. Its medians over all cells, lowest and highest: {'; '.join(said)}."
     )
 
 
 def time_moved(digest: Digest) -> str:
     """Say what fork itself gains, and what faults, exec and exit give back."""
     design = champion(digest)
-    if not digest.baseline or design is None or digest.per != "fork":
+    if design is None or digest.per != "fork":
         return ""
     chosen, _ = digest.population
-    means = chosen.groupby("design")[["creation_ns_mean", "rest_ns_per_fork", "total_ns_per_fork"]].mean()
-    fork, rest, total = (means.loc[design] - means.loc[digest.baseline]).tolist()
+    fork, rest, total = (
+        chosen.groupby("design")[name].mean().to_dict()
+        for name in ("creation_ns_mean", "rest_ns_per_fork", "total_ns_per_fork")
+    )
+    if design not in fork or digest.baseline not in fork:
+        return ""
+    changes = [difference(part[design] - part[digest.baseline]) for part in (fork, rest, total)]
     return (
-        f"Sharing moves work out of fork into what follows. Under `{design}` a fork itself takes "
-        f"{duration(means['creation_ns_mean'][design])}, under `{digest.baseline}` "
-        f"{duration(means['creation_ns_mean'][digest.baseline])} ({difference(fork)}); the faults, execs and exits "
-        f"around it change by {difference(rest)} a fork; all together {difference(total)} a fork "
-        "(means over the typical cells)."
+        f"A fork by itself takes {duration(fork[design])} under `{design}` and {duration(fork[digest.baseline])} under "
+        f"`{digest.baseline}` ({changes[0]}). The faults, execs and exits around it change by {changes[1]} a fork; "
+        f"all together {changes[2]} a fork (means over the typical cells)."
     )
 
 
 def against_floor(digest: Digest) -> str:
     """Say how much of the way from baseline to floor the best design goes."""
-    design = champion(digest)
-    if not (digest.baseline and digest.floor and design) or digest.floor == digest.baseline:
+    if digest.baseline is None or digest.floor in (None, digest.baseline):
         return ""
-    table = digest.typical(digest.baseline)
-    floor, reached = table["ratio"][digest.floor], table["ratio"][design]
-    gap = f"`{digest.floor}`, the floor, needs {_kernel_time(floor, digest.baseline)} on the typical cells"
-    if floor >= 1 - NO_DIFFERENCE:
+    standings = digest.standings(digest.baseline)
+    design, floor = champion(digest), standings.get(str(digest.floor))
+    if floor is None or not floor.ratio > 0:
+        return ""
+    gap = f"`{floor.design}`, the floor, {_needs(floor.ratio, digest.baseline)} on the typical cells"
+    if floor.ratio >= 1 - NO_DIFFERENCE:
         return f"{gap}, so it is no floor there."
+    if design is None:
+        return f"{gap}."
+    reached = standings[design].ratio
     if reached >= 1 - NO_DIFFERENCE:
         return f"{gap}; no sharing design comes nearer to it than the baseline does."
-    return f"{gap}; `{design}` goes {share((1 - reached) / (1 - floor))} of that way."
+    return f"{gap}; `{design}` goes {share((1 - reached) / (1 - floor.ratio))} of that way."
 
 
 def with_rmap(digest: Digest) -> str:
@@ -150,28 +150,28 @@ def with_rmap(digest: Digest) -> str:
     parts = []
     for design in digest.sharing:
         other = digest.counterpart(design)
-        if DESIGNS[design].rmap != "none" and other:
-            ratio = digest.typical(other)["ratio"][design]
-            parts.append(f"`{design}` needs {_kernel_time(ratio, other)}")
-    return (
-        f"On the typical cells {listed(parts)}, the eager copy with the same reverse mappings."
-        if parts
-        else ""
-    )
+        if DESIGNS[design].rmap != "none" and other and other != digest.baseline:
+            found = digest.standings(other).get(design)
+            if found and found.ratio > 0:
+                parts.append(
+                    f"`{design}` {_needs(found.ratio, other)} (worst cell: {change(found.worst.ratio)})"
+                )
+    if not parts:
+        return ""
+    return f"On the typical cells {listed(parts)}; they are compared with the eager copy that keeps the same chains."
 
 
 def scope(digest: Digest) -> str:
     """Say what the study covers."""
-    designs = counted(len(digest.designs), "design")
     axes = listed([axis.label for axis in digest.axes]) or "nothing"
-    return f"{designs} and {counted(len(digest.df), 'cell')} ran; swept: {axes}."
+    return f"Scope: {counted(len(digest.designs), 'design')}, {counted(len(digest.df), 'cell')}; swept: {axes}."
 
 
 def candidates(digest: Digest) -> list[str]:
-    """Return the designs a verdict against the baseline is about.
+    """Return the designs that a verdict against the baseline is about.
 
     These are the sharing designs with the baseline's reverse mappings (others answer another question); without any,
-    every design but baseline and floor; without any, the floor.
+    every design but baseline and floor; without any, whatever is not the baseline.
     """
     rmap = DESIGNS[digest.baseline].rmap if digest.baseline in DESIGNS else None
     alike = [name for name in digest.sharing if name != digest.baseline and DESIGNS[name].rmap == rmap]
@@ -181,11 +181,29 @@ def candidates(digest: Digest) -> list[str]:
 
 def champion(digest: Digest) -> str | None:
     """Return the sharing design with the lowest typical ratio among the candidates, if there is one."""
-    sharing = [name for name in candidates(digest) if name in digest.sharing]
-    if not digest.baseline or not sharing:
-        return None
-    ratios = digest.typical(digest.baseline)["ratio"].reindex(sharing).dropna()
-    return None if ratios.empty else str(ratios.idxmin())
+    sharing = [each for each in _compared(digest) if each.design in digest.sharing and each.ratio > 0]
+    return min(sharing, key=lambda standing: standing.ratio).design if sharing else None
+
+
+def worst_standing(digest: Digest) -> Standing | None:
+    """Return the candidate with the highest ratio in any cell, if there is anything to compare."""
+    return max(_compared(digest), key=lambda standing: standing.worst.ratio, default=None)
+
+
+def axis_medians(digest: Digest, column: str, design: str) -> pd.Series[float]:
+    """Return the median ratio of a design to the baseline at each value of an axis, over all cells."""
+    cells = digest.along(column)
+    ratio = analysis.paired(cells, digest.metric, str(digest.baseline))
+    mine = cells["design"] == design
+    return ratio[mine].groupby(cells.loc[mine, column]).median().dropna()
+
+
+def _compared(digest: Digest) -> list[Standing]:
+    """Return the standings of the candidates against the baseline."""
+    if digest.baseline is None:
+        return []
+    standings = digest.standings(digest.baseline)
+    return [standings[name] for name in candidates(digest) if name in standings]
 
 
 def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
@@ -195,63 +213,48 @@ def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
     return f"kernel time a {digest.per} (median): {', '.join(said)}"
 
 
-def _group(name: str, rows: pd.DataFrame, digest: Digest) -> str:
+def _sharing_outcome(compared: list[Standing]) -> str:
+    """Say in a few words whether sharing wins."""
+    wins = sum(standing.ratio < 1 - NO_DIFFERENCE for standing in compared)
+    losses = sum(standing.ratio > 1 + NO_DIFFERENCE for standing in compared)
+    if wins == len(compared):
+        return "sharing page tables wins"
+    if losses == len(compared):
+        return "sharing page tables loses"
+    return "sharing page tables makes no difference" if not wins + losses else "the outcome depends on the design,"
+
+
+def _group(name: str, members: list[Standing], per: str) -> str:
     """Return one outcome and the designs that have it, the furthest from the baseline first."""
-    if rows.empty:
-        return ""
-    ordered = rows.reindex((rows["ratio"] - 1).abs().sort_values(ascending=False, kind="stable").index)
+    ordered = sorted(members, key=lambda standing: -abs(standing.ratio - 1))
     said = [
-        f"`{design}` ({change(row['ratio'])}, {difference(row['difference'])} a {digest.per})"
-        for design, row in ordered.iterrows()
+        f"`{each.design}` ({change(each.ratio)}, {difference(each.difference)} a {per})" for each in ordered
     ]
     return f"{name} with {listed(said)}"
 
 
-def _extreme_cell(digest: Digest, extremes: pd.DataFrame, *, highest: bool) -> pd.Series[Any]:
-    """Return the row of the candidates' extremes that lies furthest out."""
-    rows = extremes.loc[extremes.index.intersection(candidates(digest))]
-    found = rows["ratio"].idxmax() if highest else rows["ratio"].idxmin()
-    return rows.loc[found]
-
-
-def _cell(digest: Digest, cell: pd.Series[Any]) -> str:
+def _cell(digest: Digest, design: str, cell: Extreme) -> str:
     """Return a cell's result and place in words."""
-    extra = cell[digest.metric] - cell[digest.metric] / cell["ratio"]
     return (
-        f"`{cell.name}` needs {_kernel_time(cell['ratio'], str(digest.baseline))}, "
-        f"{difference(extra)} a {digest.per}, at {digest.point(cell)}"
+        f"`{design}` {_needs(cell.ratio, str(digest.baseline))}, {difference(cell.difference)} a {digest.per}, "
+        f"at {cell.point} (`forkbench show {cell.cell_id}`)"
     )
 
 
-def _kernel_time(ratio: float, other: str) -> str:
-    """Return ``13 % more kernel time than `other` `` for a ratio."""
+def _needs(ratio: float, other: str) -> str:
+    """Return ``needs 13 % more kernel time than `other` `` for a ratio."""
     said = change(ratio)
     if said == "the same":
-        return f"the same kernel time as `{other}`"
+        return f"needs the same kernel time as `{other}`"
     if said.endswith("as much"):
-        return f"{said.removesuffix(' as much')} the kernel time of `{other}`"
-    return f"{said} kernel time than `{other}`"
+        return f"needs {said.removesuffix(' as much')} the kernel time of `{other}`"
+    return f"needs {said} kernel time than `{other}`"
 
 
-def _losing_share(digest: Digest, design: str) -> float:
-    """Return the share of all cells in which a design loses to the baseline."""
-    ratio = analysis.paired(digest.df, digest.metric, str(digest.baseline))
-    return float((ratio[digest.df["design"] == design].dropna() > 1 + NO_DIFFERENCE).mean())
-
-
-def _cells_each(df: pd.DataFrame) -> int:
-    """Return the largest number of cells that one design has."""
-    return int(df["design"].value_counts().max())
-
-
-def _capital(text: str) -> str:
-    """Return the text with a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
-def axis_medians(digest: Digest, column: str, design: str) -> pd.Series[float]:
-    """Return the median ratio of a design to the baseline at each value of an axis."""
-    df = digest.along(column)
-    ratio = analysis.paired(df, digest.metric, str(digest.baseline))
-    mine = df["design"] == design
-    return ratio[mine].groupby(df.loc[mine, column]).median().dropna()
+def _span(digest: Digest, column: str, label: str, design: str) -> str:
+    """Return where along an axis a design does best and worst; nothing if it was not compared at two values."""
+    medians = axis_medians(digest, column, design).to_dict()
+    if len(medians) < 2:
+        return ""
+    low, high = min(medians, key=lambda value: medians[value]), max(medians, key=lambda value: medians[value])
+    return f"{label}: {change(medians[low])} at {plain(low)}, {change(medians[high])} at {plain(high)}"

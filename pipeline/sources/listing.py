@@ -131,7 +131,5 @@ def _written_out(processes: list[Drawn]) -> tuple[list[str], list[int]]:
         own = len(names)
         names.append(processes[index].name)
         parents.append(parent)
-        open_ += [
-            (child, own) for child in reversed(children[index]) for _ in range(processes[child].copies)
-        ]
+        open_ += [(child, own) for child in reversed(children[index]) for _ in range(processes[child].copies)]
     return names, parents

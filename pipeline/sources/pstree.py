@@ -93,7 +93,9 @@ class _Reader:
         if branch is None:
             return self._take_line_without_branch(number, line)
         if not self.draft.processes:
-            self.draft.warn(number, f"the root's line is missing; {NAME_FOR_MISSING_ROOT!r} was put in its place")
+            self.draft.warn(
+                number, f"the root's line is missing; {NAME_FOR_MISSING_ROOT!r} was put in its place"
+            )
             self.open.append(self._add(NAME_FOR_MISSING_ROOT, -1, 1, number))
         bars = branch["bars"].count("|")
         parent = self._parent(number, bars)
@@ -119,7 +121,9 @@ class _Reader:
             return self.open[bars]
         parent = self.open[-1] if self.open else 0
         name = self.draft.processes[parent].name
-        self.draft.warn(number, f"{bars} bars but {len(self.open)} open branches; taken as a child of {name!r}")
+        self.draft.warn(
+            number, f"{bars} bars but {len(self.open)} open branches; taken as a child of {name!r}"
+        )
         return parent
 
     def _chain(self, number: int, text: str, parent: int) -> None:
@@ -136,7 +140,9 @@ class _Reader:
         """Read one name with its ornaments; return the process, or the parent if it is none."""
         text = text.strip()
         if last and _CUT.search(text):
-            self.draft.warn(number, "the line is cut at its end (+); the name may be short and children may be missing")
+            self.draft.warn(
+                number, "the line is cut at its end (+); the name may be short and children may be missing"
+            )
             text = _without_cut(text)
             if not text:
                 return parent

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from simcore.acts import ACT, ACTS, EVENT_KIND
-from simcore.jit import jit
-from simcore.machine import (
+from simcore.engine.arena import take
+from simcore.heap import (
+    ACTS_AT,
+    BUCKETS,
+    HIGH,
+    LATEST,
+    N_BUCKETS,
     NOW_CACHE,
     NOW_CHAINS,
     NOW_CHARGED,
@@ -14,37 +21,49 @@ from simcore.machine import (
     NOW_RSS,
     NOW_UPPERS,
     PAGE_BYTES,
-    POOL_USED,
     RMAP_BYTES,
-    VECTORS,
-    Machine,
+    VECTOR,
+    VECTOR_ACTS,
+    VECTOR_KIND,
+    VECTOR_NEXT,
+    VECTOR_TIMES,
 )
+from simcore.jit import jit
+
+if TYPE_CHECKING:
+    from simcore.events import IntArray
 
 N_ACTS = len(ACTS)
 
-# The numbers of acts and kinds as globals, which numba freezes into the code.
-FORKS, VFORKS, EXECS, EXITS = ACT["forks"], ACT["vforks"], ACT["execs"], ACT["exits"]
-MMAPS, MUNMAPS = ACT["mmaps"], ACT["munmaps"]
-VMAS_MAPPED, VMAS_COPIED, VMAS_UNMAPPED = ACT["vmas_mapped"], ACT["vmas_copied"], ACT["vmas_unmapped"]
-FAULTS_ANON, FAULTS_ZERO_PAGE = ACT["faults_anon"], ACT["faults_zero_page"]
-FAULTS_FILE_MAP, FAULTS_COW_COPY = ACT["faults_file_map"], ACT["faults_cow_copy"]
-FAULTS_COW_REUSE, FAULTS_TABLE_ONLY = ACT["faults_cow_reuse"], ACT["faults_table_only"]
-LEAF_ALLOCATED, LEAF_FREED = ACT["leaf_tables_allocated"], ACT["leaf_tables_freed"]
-LEAF_LINKED, LEAF_UNSHARED = ACT["leaf_tables_linked"], ACT["leaf_tables_unshared"]
-LEAF_REUSED, LEAF_DROPPED = ACT["leaf_tables_reused"], ACT["leaf_tables_dropped"]
-UPPER_ALLOCATED, UPPER_FREED = ACT["upper_tables_allocated"], ACT["upper_tables_freed"]
-PMDS_WRITTEN = ACT["pmds_written"]
-VISITED_FORK, COPIED_FORK = ACT["ptes_visited_fork"], ACT["ptes_copied_fork"]
-WRPROTECTED_FORK = ACT["ptes_wrprotected_fork"]
-VISITED_UNSHARE, COPIED_UNSHARE = ACT["ptes_visited_unshare"], ACT["ptes_copied_unshare"]
-WRPROTECTED_UNSHARE = ACT["ptes_wrprotected_unshare"]
-VISITED_ZAP, ZAPPED = ACT["ptes_visited_zap"], ACT["ptes_zapped"]
-PAGES_ALLOCATED, PAGES_ZEROED = ACT["pages_allocated"], ACT["pages_zeroed"]
-PAGES_COPIED, PAGES_FREED = ACT["pages_copied"], ACT["pages_freed"]
-REFS_TAKEN, REFS_DROPPED = ACT["refs_taken"], ACT["refs_dropped"]
-RMAP_ADDED, RMAP_REMOVED = ACT["rmap_added"], ACT["rmap_removed"]
-TLB_PAGE, TLB_RANGE, TLB_MM = ACT["tlb_flush_page"], ACT["tlb_flush_range"], ACT["tlb_flush_mm"]
-TLB_REACHED = ACT["tlb_mms_reached"]
+
+def _word(act: str) -> int:
+    """Return the word of the heap that counts an act."""
+    return ACTS_AT + ACT[act]
+
+
+# Globals, which numba freezes into the code.
+FORKS, VFORKS, EXECS, EXITS = _word("forks"), _word("vforks"), _word("execs"), _word("exits")
+MMAPS, MUNMAPS = _word("mmaps"), _word("munmaps")
+VMAS_MAPPED, VMAS_COPIED, VMAS_UNMAPPED = _word("vmas_mapped"), _word("vmas_copied"), _word("vmas_unmapped")
+FAULTS_ANON, FAULTS_ZERO_PAGE = _word("faults_anon"), _word("faults_zero_page")
+FAULTS_FILE_MAP, FAULTS_COW_COPY = _word("faults_file_map"), _word("faults_cow_copy")
+FAULTS_COW_REUSE, FAULTS_TABLE_ONLY = _word("faults_cow_reuse"), _word("faults_table_only")
+LEAF_ALLOCATED, LEAF_FREED = _word("leaf_tables_allocated"), _word("leaf_tables_freed")
+LEAF_LINKED, LEAF_UNSHARED = _word("leaf_tables_linked"), _word("leaf_tables_unshared")
+LEAF_REUSED, LEAF_DROPPED = _word("leaf_tables_reused"), _word("leaf_tables_dropped")
+UPPER_ALLOCATED, UPPER_FREED = _word("upper_tables_allocated"), _word("upper_tables_freed")
+PMDS_WRITTEN = _word("pmds_written")
+VISITED_FORK, COPIED_FORK = _word("ptes_visited_fork"), _word("ptes_copied_fork")
+WRPROTECTED_FORK = _word("ptes_wrprotected_fork")
+VISITED_UNSHARE, COPIED_UNSHARE = _word("ptes_visited_unshare"), _word("ptes_copied_unshare")
+WRPROTECTED_UNSHARE = _word("ptes_wrprotected_unshare")
+VISITED_ZAP, ZAPPED = _word("ptes_visited_zap"), _word("ptes_zapped")
+PAGES_ALLOCATED, PAGES_ZEROED = _word("pages_allocated"), _word("pages_zeroed")
+PAGES_COPIED, PAGES_FREED = _word("pages_copied"), _word("pages_freed")
+REFS_TAKEN, REFS_DROPPED = _word("refs_taken"), _word("refs_dropped")
+RMAP_ADDED, RMAP_REMOVED = _word("rmap_added"), _word("rmap_removed")
+TLB_PAGE, TLB_RANGE, TLB_MM = _word("tlb_flush_page"), _word("tlb_flush_range"), _word("tlb_flush_mm")
+TLB_REACHED = _word("tlb_mms_reached")
 
 KIND_MMAP, KIND_MUNMAP = EVENT_KIND["mmap"], EVENT_KIND["munmap"]
 KIND_READ_FAULT, KIND_WRITE_FAULT = EVENT_KIND["read_fault"], EVENT_KIND["write_fault"]
@@ -56,72 +75,69 @@ _MASK = 0x7FFFFFFF  # 31 bits: the product below stays within int64, compiled or
 
 
 @jit
-def flush(m: Machine, kind: int) -> None:
+def flush(h: IntArray, kind: int) -> None:
     """Count a TLB flush that reaches the one mm it is for."""
-    m.act[kind] += 1
-    m.act[TLB_REACHED] += 1
+    h[kind] += 1
+    h[TLB_REACHED] += 1
 
 
 @jit
-def record(m: Machine, kind: int) -> None:
+def record(h: IntArray, kind: int) -> None:
     """Close the act vector of an event or fault, and start the next with zeroes."""
-    row = m.latest[kind]
-    if row < 0 or not _equals(m, row, kind):
-        row = find_vector(m, kind)
-        m.latest[kind] = row
-    m.vector[row, 1] += 1
-    for act in range(N_ACTS):
-        m.act[act] = 0
+    vector = h[LATEST + kind]
+    if vector == 0 or not _equals(h, vector):
+        vector = _find_vector(h, kind)
+        h[LATEST + kind] = vector
+    h[vector + VECTOR_TIMES] += 1
+    h[ACTS_AT : ACTS_AT + N_ACTS] = 0
 
 
 @jit
-def _equals(m: Machine, row: int, kind: int) -> bool:
-    """Return whether a stored vector is the current one."""
-    if m.vector[row, 0] != kind:
-        return False
-    for act in range(N_ACTS):
-        if m.vector[row, 2 + act] != m.act[act]:
-            return False
-    return True
+def _equals(h: IntArray, vector: int) -> bool:
+    """Return whether a stored vector has the current acts."""
+    differing = 0
+    for act in range(N_ACTS):  # without a way out, so that it is vectorised
+        differing |= h[vector + VECTOR_ACTS + act] ^ h[ACTS_AT + act]
+    return differing == 0
 
 
 @jit
-def find_vector(m: Machine, kind: int) -> int:
-    """Return the row of the current vector, adding it with multiplicity 0 if it is new."""
+def _find_vector(h: IntArray, kind: int) -> int:
+    """Return the record of the current vector, adding it with multiplicity 0 if it is new."""
     hashed = kind + 1
     for act in range(N_ACTS):
-        hashed = ((hashed ^ (m.act[act] & _MASK)) * _MULTIPLIER) & _MASK
-    place = (hashed ^ (hashed >> 15)) % m.bucket.shape[0]
-    while m.bucket[place] != 0:
-        if _equals(m, m.bucket[place] - 1, kind):
-            return m.bucket[place] - 1
-        place = (place + 1) % m.bucket.shape[0]
-    row = m.pool[VECTORS, POOL_USED]
-    m.pool[VECTORS, POOL_USED] += 1
-    m.bucket[place] = row + 1
-    m.vector[row, 0] = kind
-    m.vector[row, 1] = 0
+        hashed = ((hashed ^ (h[ACTS_AT + act] & _MASK)) * _MULTIPLIER) & _MASK
+    bucket = BUCKETS + (hashed ^ (hashed >> 15)) % N_BUCKETS
+    vector = h[bucket]
+    while vector:
+        if h[vector + VECTOR_KIND] == kind and _equals(h, vector):
+            return vector
+        vector = h[vector + VECTOR_NEXT]
+    vector = take(h, VECTOR)
+    h[vector + VECTOR_NEXT] = h[bucket]
+    h[bucket] = vector
+    h[vector + VECTOR_KIND] = kind
     for act in range(N_ACTS):
-        m.vector[row, 2 + act] = m.act[act]
-    return row
+        h[vector + VECTOR_ACTS + act] = h[ACTS_AT + act]
+    return vector
 
 
 @jit
-def sample(m: Machine) -> None:
+def sample(h: IntArray) -> None:
     """Keep the highest value of each level; the order is that of simcore.acts.LEVELS."""
-    now, page = m.level, m.conf[PAGE_BYTES]
-    _keep(m, 0, now[NOW_MMS])
-    _keep(m, 1, now[NOW_LEAVES])
-    _keep(m, 2, now[NOW_UPPERS])
-    _keep(m, 3, (now[NOW_LEAVES] + now[NOW_UPPERS]) * page)
-    _keep(m, 4, now[NOW_CHARGED] * page)
-    _keep(m, 5, now[NOW_CHAINS] * m.conf[RMAP_BYTES])
-    _keep(m, 6, now[NOW_PAGES])
-    _keep(m, 7, now[NOW_CACHE])
-    _keep(m, 8, now[NOW_RSS])
+    page = h[PAGE_BYTES]
+    _keep(h, 0, h[NOW_MMS])
+    _keep(h, 1, h[NOW_LEAVES])
+    _keep(h, 2, h[NOW_UPPERS])
+    _keep(h, 3, (h[NOW_LEAVES] + h[NOW_UPPERS]) * page)
+    _keep(h, 4, h[NOW_CHARGED] * page)
+    _keep(h, 5, h[NOW_CHAINS] * h[RMAP_BYTES])
+    _keep(h, 6, h[NOW_PAGES])
+    _keep(h, 7, h[NOW_CACHE])
+    _keep(h, 8, h[NOW_RSS])
 
 
 @jit
-def _keep(m: Machine, level: int, value: int) -> None:
+def _keep(h: IntArray, level: int, value: int) -> None:
     """Keep the higher of a level's highest value and this one."""
-    m.high[level] = max(m.high[level], value)
+    h[HIGH + level] = max(h[HIGH + level], value)

@@ -1,4 +1,4 @@
-"""The engine as an object: runs the compiled loop, grows pools between events, shows its state."""
+"""The engine as an object: runs the compiled loop, grows the heap between events, shows its state."""
 
 from __future__ import annotations
 
@@ -7,44 +7,69 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.acts import LEVELS
-from simcore.engine.count import find_vector
-from simcore.engine.layout import allocate
-from simcore.engine.loop import GROW, run
-from simcore.engine.pools import new_mm
+from simcore.engine.layout import new_heap
+from simcore.engine.loop import GROW, begin, run
 from simcore.errors import LimitExceeded, Refusal, TraceRefused
-from simcore.events import EVENT_DTYPE, Trace, describe
-from simcore.machine import (
+from simcore.events import EVENT_DTYPE, Op, Trace, describe
+from simcore.heap import (
+    BUCKETS,
     ENTRIES,
-    FRAMES,
+    FILE_PAGES_AT,
+    FILE_WORDS,
+    FILES_AT,
+    FRAME,
+    FRAME_SHIFT,
+    FRAME_WORDS,
+    FREE,
+    HIGH,
+    MM,
+    MM_SLOTS,
     MM_VMA,
-    MMS,
+    N_BUCKETS,
+    NEEDED,
+    NOW,
     NOW_CHAINS,
     PAGE_BYTES,
-    POOL_FREE,
-    POOL_SIZE,
-    POOL_USED,
+    PLACE_NUMBER,
+    PLACES,
+    PLACES_AT,
+    PTE_WRITABLE,
     RMAP_BYTES,
-    TABLES,
-    TASK_LENDER,
-    TASK_MM,
-    TASK_WAITS,
-    VECTORS,
+    SIZE,
+    SPAN_WORDS,
+    SPANS_AT,
+    TABLE,
+    TABLE_MARKED,
+    TABLE_PTES,
+    TABLE_REFCOUNT,
+    TASK_WORDS,
+    TASKS_AT,
+    TOP,
+    UPPERS,
+    VECTOR,
+    VECTOR_ACTS,
+    VECTOR_KIND,
+    VECTOR_NEXT,
+    VECTOR_TIMES,
+    VECTOR_WORDS,
+    VMA,
     VMA_NEXT,
-    VMAS,
-    Machine,
+    VMA_SHIFT,
+    WORDS,
 )
 from simcore.result import ActVectors, Result
-from simcore.snapshot import FrameView, MmView, Pool, Snapshot, TableView, VmaView
+from simcore.snapshot import Arena, FrameView, MmView, Pool, Snapshot, TableView, VmaView
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from simcore.designs import Design
     from simcore.events import IntArray
     from simcore.geometry import Geometry
 
-MEMORY_LIMIT = 8 << 30  # bytes of arrays that one run may grow to
-_POOL_NAMES = {MMS: "mms", VMAS: "vmas", TABLES: "leaf tables", FRAMES: "page frames", VECTORS: "act vectors"}
+MEMORY_LIMIT = 8 << 30  # bytes that the heap of one run may grow to
 
 
 class Engine:
@@ -61,13 +86,12 @@ class Engine:
     def __init__(self, trace: Trace, design: Design, geometry: Geometry, limit: int = MEMORY_LIMIT) -> None:
         self._trace = trace
         self._raw = (_plain(trace.events), trace.pages, _plain(trace.image_rows), trace.image_starts)
-        self._m = allocate(trace, design, geometry)
+        self._h = new_heap(trace, design, geometry)
+        self._first = int(self._h[TOP])
         self._limit = limit
         self._position = 0
         self._touches = 0
-        self._m.task[0, TASK_MM] = new_mm(self._m)
-        self._m.act[:] = 0  # task 0 and its pgd are there before the trace begins
-        self._m.high[:] = list(self._levels().values())
+        begin(self._h)
 
     def run(self, stop: int | None = None) -> None:
         """Run events up to index ``stop`` (default: all).
@@ -81,11 +105,11 @@ class Engine:
         """
         end = len(self._trace) if stop is None else stop
         while self._position < end:
-            status, at = run(self._m, self._raw, self._position, end)
+            status, at = run(self._h, self._raw, self._position, end)
             self._touches += self._touched(self._position, at)
             self._position = at
             if status == GROW:
-                self._grow(int(self._m.ask[0]), int(self._m.ask[1]))
+                self._grow()
             elif status > 0:
                 self._position += 1
                 raise TraceRefused.because(at, Refusal(status), describe(self._trace.events[at]))
@@ -93,150 +117,124 @@ class Engine:
     def _touched(self, first: int, last: int) -> int:
         """Return how many pages events [first, last) touch."""
         rows = self._raw[0][first:last]
-        return int(rows[(rows[:, 0] == 2) | (rows[:, 0] == 3), 3].sum())
+        return int(rows[(rows[:, 0] == Op.READ) | (rows[:, 0] == Op.WRITE), 3].sum())
 
-    def _grow(self, pool: int, needed: int) -> None:
-        """Make a pool at least twice as large, so that ``needed`` numbers are free."""
-        m = self._m
-        size = int(m.pool[pool, POOL_SIZE])
-        larger = 2 * size + needed
-        grown = _resized(m, pool, larger)
-        total = sum(array.nbytes for array in m._replace(**grown))
-        if total > self._limit:
+    def _grow(self) -> None:
+        """Copy the heap to one at least twice as large, with room for the next event."""
+        size = 2 * len(self._h) + int(self._h[NEEDED])
+        if size * self._h.itemsize > self._limit:
+            event = describe(self._trace.events[self._position])
             raise LimitExceeded(
-                f"event {self._position}: {larger} {_POOL_NAMES[pool]} would need {total >> 20} MiB in all; "
+                f"event {self._position}, {event}: the run needs {size * self._h.itemsize >> 20} MiB; "
                 f"a run may use {self._limit >> 20} MiB; make the workload smaller"
             )
-        self._m = m._replace(**grown)
-        self._m.pool[pool, POOL_SIZE] = larger
-        if pool == VECTORS:
-            self._m.latest[:] = -1
-            self._rehash()
-
-    def _rehash(self) -> None:
-        """Put all act vectors in the grown hash table, by recording each anew with its multiplicity."""
-        old = self._m.vector[: self._m.pool[VECTORS, POOL_USED]].copy()
-        self._m.pool[VECTORS, POOL_USED] = 0
-        for row in old:
-            self._m.act[:] = row[2:]
-            at = find_vector(self._m, int(row[0]))
-            self._m.vector[at, 1] = row[1]
-        self._m.act[:] = 0
+        larger = np.zeros(size, np.int64)
+        larger[: len(self._h)] = self._h
+        larger[SIZE] = size
+        self._h = larger
 
     # what is seen from outside
 
     def result(self) -> Result:
         """Return the counts so far."""
-        rows = self._m.vector[: self._m.pool[VECTORS, POOL_USED]]
-        vectors = ActVectors.sorted_from(rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 2:].copy())
-        gauges = np.concatenate([self._m.high, list(self._levels().values())])
+        at = np.array(list(self._vectors()), np.int64).reshape(-1, 1)
+        rows = self._h[at + np.arange(VECTOR_WORDS)]
+        vectors = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], rows[:, VECTOR_ACTS:])
+        gauges = np.concatenate([self._h[HIGH : HIGH + len(LEVELS)], list(self._levels().values())])
         return Result(vectors.times @ vectors.acts, gauges, vectors, self._position, self._touches)
+
+    def _vectors(self) -> Iterator[int]:
+        """Yield the records of act vectors."""
+        for bucket in range(BUCKETS, BUCKETS + N_BUCKETS):
+            yield from self._chain(int(self._h[bucket]), VECTOR_NEXT)
+
+    def _chain(self, record: int, link: int) -> Iterator[int]:
+        """Yield a record and those that follow it by the word ``link``."""
+        while record:
+            yield record
+            record = int(self._h[record + link])
 
     def _levels(self) -> dict[str, int]:
         """Return the levels that gauges sample."""
-        now, conf = self._m.level.tolist(), self._m.conf.tolist()
-        mms, leaves, uppers, charged, chains, pages, cache, rss = now
-        values = (
-            mms,
-            leaves,
-            uppers,
-            (leaves + uppers) * conf[PAGE_BYTES],
-            charged * conf[PAGE_BYTES],
-            chains * conf[RMAP_BYTES],
-            pages,
-            cache,
-            rss,
-        )
+        mms, leaves, uppers, charged, chains, pages, cache, rss = self._h[NOW:HIGH].tolist()
+        page = int(self._h[PAGE_BYTES])
+        elements = chains * int(self._h[RMAP_BYTES])
+        values = (mms, leaves, uppers, (leaves + uppers) * page, charged * page, elements, pages, cache, rss)
         return {level.name: value for level, value in zip(LEVELS, values, strict=True)}
 
     def snapshot(self) -> Snapshot:
         """Return the state as plain values."""
-        m = self._m
+        h = self._h
+        rows = h[h[TASKS_AT] : h[PLACES_AT]].reshape(-1, TASK_WORDS)
         tasks = {
-            number: (int(row[TASK_MM]), bool(row[TASK_LENDER] >= 0), bool(row[TASK_WAITS]))
-            for number, row in enumerate(m.task)
-            if row[TASK_MM] >= 0
+            number: (int(mm), bool(lender), bool(waits))
+            for number, (mm, lender, waits) in enumerate(rows)
+            if mm
         }
         mms = {mm: self._mm_view(mm) for mm, _, _ in tasks.values()}
         tables = {table: self._table_view(table) for mm in mms.values() for table, _ in mm.slots.values()}
-        held = {frame for table in tables.values() for frame, _ in table.ptes.values()} | set(m.file_page.tolist())
-        return Snapshot(
-            tasks,
-            mms,
-            tables,
-            {frame: self._frame_view(frame) for frame in held if frame > 0},
-            self._levels(),
-            int(m.level[NOW_CHAINS]),
-            {"mms": self._pool(MMS), "tables": self._pool(TABLES), "frames": self._pool(FRAMES)},
-        )
+        cached = h[h[FILE_PAGES_AT] : self._first].tolist()
+        held = {frame for table in tables.values() for frame, _ in table.ptes.values()} | set(cached)
+        frames = {frame: self._frame_view(frame) for frame in held if frame}
+        vmas = [vma for mm in mms for vma in self._chain(int(h[mm + MM_VMA]), VMA_NEXT)]
+        used = {
+            MM: list(mms),
+            VMA: vmas,
+            TABLE: list(tables),
+            FRAME: list(frames),
+            VECTOR: list(self._vectors()),
+        }
+        pools = {kind: self._pool(kind, records) for kind, records in used.items()}
+        arena = Arena(self._first, int(h[TOP]), list(pools.values()))
+        return Snapshot(tasks, mms, tables, frames, self._levels(), int(h[NOW_CHAINS]), arena)
+
+    def _pool(self, kind: int, used: list[int]) -> Pool:
+        """Return the records of a kind, used and free."""
+        free = list(self._chain(int(self._h[FREE + kind]), 0))
+        return Pool(int(self._h[WORDS + kind]), used, free)
 
     def _mm_view(self, mm: int) -> MmView:
         """Return an mm as plain values."""
-        m = self._m
+        h = self._h
         vmas = []
-        vma = int(m.mm[mm, MM_VMA])
-        while vma >= 0:
-            start, end, kind, writable, file, offset = m.vma[vma, :6].tolist()
+        for vma in self._chain(int(h[mm + MM_VMA]), VMA_NEXT):
+            start, end, kind, writable, file, offset = h[vma : vma + VMA_SHIFT].tolist()
             vmas.append(VmaView(start, end, kind, bool(writable), file, offset))
-            vma = int(m.vma[vma, VMA_NEXT])
-        slots = {
-            int(m.place[place, 0]): (int(slot) // 2, bool(slot & 1))
-            for place, slot in enumerate(m.slot[mm])
-            if slot >= 0
-        }
-        uppers = {(int(level), int(index)) for level, index in m.span[m.upper[mm] == 1, :2]}
-        return MmView(vmas, slots, uppers)
+        places, uppers = int(h[PLACES]), int(h[UPPERS])
+        slots = h[mm + MM_SLOTS : mm + MM_SLOTS + places].tolist()
+        has = h[mm + MM_SLOTS + places : mm + MM_SLOTS + places + uppers]
+        numbers = h[h[PLACES_AT] : h[SPANS_AT]].reshape(places, -1)[:, PLACE_NUMBER].tolist()
+        spans = h[h[SPANS_AT] : h[FILES_AT]].reshape(-1, SPAN_WORDS)
+        return MmView(
+            vmas,
+            {
+                number: (slot // 2, bool(slot & 1))
+                for number, slot in zip(numbers, slots, strict=True)
+                if slot
+            },
+            {(int(level), int(index)) for level, index, _, _ in spans[has == 1]},
+        )
 
     def _table_view(self, table: int) -> TableView:
         """Return a leaf table as plain values."""
-        entries = int(self._m.conf[ENTRIES])
-        ptes = self._m.pte[table * entries : (table + 1) * entries]
-        refcount, marked = self._m.table[table, :2].tolist()
-        present = {int(index): (int(ptes[index]) >> 2, bool(ptes[index] & 2)) for index in np.flatnonzero(ptes)}
-        return TableView(refcount, bool(marked), present)
+        ptes = self._h[table + TABLE_PTES : table + TABLE_PTES + self._h[ENTRIES]]
+        present = {
+            int(index): (int(ptes[index]) >> FRAME_SHIFT, bool(ptes[index] & PTE_WRITABLE))
+            for index in np.flatnonzero(ptes)
+        }
+        return TableView(int(self._h[table + TABLE_REFCOUNT]), bool(self._h[table + TABLE_MARKED]), present)
 
     def _frame_view(self, frame: int) -> FrameView:
         """Return a page frame as plain values."""
-        mapcount, page = self._m.frame[frame].tolist()
-        if page < 0:
+        mapcount, page = self._h[frame : frame + FRAME_WORDS].tolist()
+        if page == 0:
             return FrameView("anon", -1, 0, mapcount)
-        first = self._m.file[:, 0]
-        file = int(np.flatnonzero((first <= page) & (page < first + self._m.file[:, 1]))[0])
-        return FrameView("shm" if self._m.file[file, 2] > 0 else "cache", file, page - int(first[file]), mapcount)
-
-    def _pool(self, pool: int) -> Pool:
-        """Return what a pool has handed out, and which numbers are free."""
-        used, height = int(self._m.pool[pool, POOL_USED]), int(self._m.pool[pool, POOL_FREE])
-        handed = used - 1 if pool == FRAMES else used  # the zero page is nobody's
-        return Pool(handed, self._m.free[pool, :height].tolist())
+        files = self._h[self._h[FILES_AT] : self._h[FILE_PAGES_AT]].reshape(-1, FILE_WORDS)
+        first, pages, vmas = files.T
+        file = int(np.flatnonzero((first < page) & (page <= first + pages))[0])
+        return FrameView("shm" if vmas[file] else "cache", file, page - 1 - int(first[file]), mapcount)
 
 
 def _plain(rows: npt.NDArray[np.void]) -> IntArray:
     """Return events as an int64 array [n, 8]."""
     return np.ascontiguousarray(rows).view(np.int64).reshape(len(rows), len(EVENT_DTYPE))
-
-
-def _resized(m: Machine, pool: int, size: int) -> dict[str, IntArray]:
-    """Return the arrays of a pool, made larger; what is in them stays."""
-    most = max(size, m.free.shape[1])
-    free = _longer(m.free, m.free.shape[0], most)
-    if pool == MMS:
-        slot = np.full((size, m.slot.shape[1]), -1, np.int64)
-        slot[: len(m.slot)] = m.slot
-        return {"mm": _longer(m.mm, size), "slot": slot, "upper": _longer(m.upper, size), "free": free}
-    if pool == VMAS:
-        return {"vma": _longer(m.vma, size), "free": free}
-    if pool == TABLES:
-        pte = np.zeros(size * int(m.conf[ENTRIES]), np.int64)
-        pte[: len(m.pte)] = m.pte
-        return {"table": _longer(m.table, size), "pte": pte, "free": free}
-    if pool == FRAMES:
-        return {"frame": _longer(m.frame, size), "free": free}
-    return {"vector": _longer(m.vector, size), "bucket": np.zeros(2 * size, np.int64)}
-
-
-def _longer(array: IntArray, rows: int, columns: int | None = None) -> IntArray:
-    """Return a two-dimensional array with more rows or columns, zero where it is new."""
-    larger = np.zeros((rows, array.shape[1] if columns is None else columns), np.int64)
-    larger[: array.shape[0], : array.shape[1]] = array
-    return larger

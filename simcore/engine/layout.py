@@ -1,4 +1,4 @@
-"""From a trace to a machine: which slots, upper tables and file pages there can be, and the first arrays."""
+"""From a trace to a heap: which slots, upper tables and file pages there can be, and where everything lies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simcore.acts import ACTS, EVENT_KINDS, LEVELS
 from simcore.designs import AXES
 from simcore.events import Op, Trace
-from simcore.machine import CONFS, RAW_LEVELS, TASK_LENDER, TASK_MM, VECTORS, Machine
+from simcore.heap import (
+    CHAINS,
+    ENTRIES,
+    FILE_PAGES_AT,
+    FILES_AT,
+    FIXED_WORDS,
+    FRAME,
+    FRAME_WORDS,
+    LINKS,
+    MM,
+    MM_SLOTS,
+    PAGE_BYTES,
+    PLACES,
+    PLACES_AT,
+    PROTECTS_SOURCE,
+    RMAP_BYTES,
+    SIZE,
+    SPANS_AT,
+    TABLE,
+    TABLE_PTES,
+    TASK_WORDS,
+    TASKS_AT,
+    TOP,
+    UPPER_LEVELS,
+    UPPERS,
+    USER_PAGES,
+    VECTOR,
+    VECTOR_WORDS,
+    VMA,
+    VMA_WORDS,
+    WORDS,
+    WRPROTECT,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,67 +49,50 @@ if TYPE_CHECKING:
     from simcore.events import IntArray
     from simcore.geometry import Geometry
 
-# Sizes of the pools at the start: mms, vmas, tables, frames, vectors. They double when short.
-FIRST_SIZES = (16, 256, 128, 4096, 128)
+SPARE_WORDS = 1 << 16  # room for records at the start; the heap doubles when short
 
 
-def allocate(trace: Trace, design: Design, geometry: Geometry) -> Machine:
-    """Return an empty machine with the tables that a trace needs, and small pools.
-
-    Task 0 is not there yet.
-    """
+def new_heap(trace: Trace, design: Design, geometry: Geometry) -> IntArray:
+    """Return a heap with the tables that a trace needs, and no records yet: not even task 0."""
     rows = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], trace.image_rows])
     place, span = _places(rows, geometry)
     file, file_pages = _files(rows)
-    task = np.zeros((trace.tasks, 3), np.int64)
-    task[:, [TASK_MM, TASK_LENDER]] = -1
-    mms, vmas, tables, frames, vectors = FIRST_SIZES
-    pool = np.zeros((len(FIRST_SIZES), 3), np.int64)
-    pool[:, 0] = FIRST_SIZES
-    pool[3, 1] = 1  # frame 0 is the zero page
-    return Machine(
-        conf=_conf(design, geometry, len(place), len(span)),
-        task=task,
-        mm=np.zeros((mms, 3), np.int64),
-        slot=np.full((mms, len(place)), -1, np.int64),
-        upper=np.zeros((mms, len(span)), np.int64),
-        vma=np.zeros((vmas, 8), np.int64),
-        table=np.zeros((tables, 3), np.int64),
-        pte=np.zeros(tables * geometry.entries, np.int64),
-        frame=np.zeros((frames, 2), np.int64),
-        file=file,
-        file_page=np.full(file_pages, -1, np.int64),
-        place=place,
-        span=span,
-        free=np.zeros((VECTORS, max(FIRST_SIZES)), np.int64),
-        pool=pool,
-        act=np.zeros(len(ACTS), np.int64),
-        level=np.zeros(RAW_LEVELS, np.int64),
-        high=np.zeros(len(LEVELS), np.int64),
-        vector=np.zeros((vectors, 2 + len(ACTS)), np.int64),
-        bucket=np.zeros(2 * vectors, np.int64),
-        latest=np.full(len(EVENT_KINDS), -1, np.int64),
-        ask=np.zeros(2, np.int64),
-    )
-
-
-def _conf(design: Design, geometry: Geometry, places: int, uppers: int) -> IntArray:
-    """Return the run's constants, in the order of ``simcore.machine``."""
-    rules = list(AXES["wrprotect"])
-    conf = [
-        geometry.entries,
-        places,
-        uppers,
-        geometry.levels - 2,
-        geometry.page_bytes,
-        geometry.rmap_element_bytes,
-        geometry.user_pages,
-        int(design.shares_tables),
-        rules.index(design.wrprotect) if design.wrprotect else -1,
-        int(design.source == "wrprotect"),
-        int(design.rmap == "pte_chain"),
+    regions = [
+        (TASKS_AT, np.zeros(trace.tasks * TASK_WORDS, np.int64)),
+        (PLACES_AT, place.ravel()),
+        (SPANS_AT, span.ravel()),
+        (FILES_AT, file.ravel()),
+        (FILE_PAGES_AT, np.zeros(file_pages, np.int64)),
     ]
-    return np.array(conf, np.int64).reshape(CONFS)
+    top = FIXED_WORDS + sum(len(words) for _, words in regions)
+    heap = np.zeros(top + SPARE_WORDS, np.int64)
+    at = FIXED_WORDS
+    for start, words in regions:
+        heap[start] = at
+        heap[at : at + len(words)] = words
+        at += len(words)
+    heap[TOP], heap[SIZE] = top, len(heap)
+    _set_constants(heap, design, geometry)
+    heap[PLACES], heap[UPPERS] = len(place), len(span)
+    heap[WORDS + MM] = MM_SLOTS + len(place) + len(span)
+    return heap
+
+
+def _set_constants(heap: IntArray, design: Design, geometry: Geometry) -> None:
+    """Write the geometry's and the design's values, and the sizes of records, into a heap."""
+    heap[ENTRIES] = geometry.entries
+    heap[UPPER_LEVELS] = geometry.levels - 2
+    heap[PAGE_BYTES] = geometry.page_bytes
+    heap[RMAP_BYTES] = geometry.rmap_element_bytes
+    heap[USER_PAGES] = geometry.user_pages
+    heap[LINKS] = design.shares_tables
+    heap[WRPROTECT] = list(AXES["wrprotect"]).index(design.wrprotect) if design.wrprotect else -1
+    heap[PROTECTS_SOURCE] = design.source == "wrprotect"
+    heap[CHAINS] = design.rmap == "pte_chain"
+    heap[WORDS + VMA] = VMA_WORDS
+    heap[WORDS + TABLE] = TABLE_PTES + geometry.entries
+    heap[WORDS + FRAME] = FRAME_WORDS
+    heap[WORDS + VECTOR] = VECTOR_WORDS
 
 
 def _places(rows: npt.NDArray[np.void], geometry: Geometry) -> tuple[IntArray, IntArray]:
@@ -96,7 +110,7 @@ def _places(rows: npt.NDArray[np.void], geometry: Geometry) -> tuple[IntArray, I
         edges = [np.full(len(indices), level), indices, indices * reach, (indices + 1) * reach]
         spans.append(np.column_stack(edges))
         known += len(indices)
-    return np.ascontiguousarray(np.column_stack(columns)), np.ascontiguousarray(np.concatenate(spans))
+    return np.column_stack(columns), np.concatenate(spans)
 
 
 def _files(rows: npt.NDArray[np.void]) -> tuple[IntArray, int]:

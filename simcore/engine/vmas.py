@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from simcore.engine.arena import take
 from simcore.engine.count import REFS_DROPPED, VMAS_COPIED, VMAS_MAPPED, VMAS_UNMAPPED
-from simcore.engine.pools import clear_slot, free_table, give, new_vma, shm_mapped, upper_tables
-from simcore.engine.tables import drop, first_index, last_index, unshare, zap
+from simcore.engine.records import (
+    clear_slot,
+    free_table,
+    free_vma,
+    place_record,
+    shm_mapped,
+    upper_tables,
+    upper_word,
+)
+from simcore.engine.tables import drop, first_index, first_page, last_index, table_at, unshare, zap
 from simcore.events import KIND_MASK, WRITABLE, IntArray
-from simcore.jit import jit
-from simcore.machine import (
+from simcore.heap import (
     ENTRIES,
     MM_VMA,
     MM_VMAS,
-    N_PLACES,
-    N_UPPERS,
     NOW_CHARGED,
+    PLACE_NUMBER,
+    PLACES,
     SPAN_FIRST,
     SPAN_LAST,
+    SPAN_WORDS,
+    SPANS_AT,
     TABLE_REFCOUNT,
+    UPPERS,
+    VMA,
     VMA_END,
     VMA_FILE,
     VMA_KIND,
@@ -24,37 +36,37 @@ from simcore.machine import (
     VMA_OFFSET,
     VMA_SHIFT,
     VMA_START,
+    VMA_WORDS,
     VMA_WRITABLE,
-    VMAS,
-    Machine,
 )
+from simcore.jit import jit
 
 
 @jit
-def find_vma(m: Machine, mm: int, vpn: int) -> int:
-    """Return the vma that holds a page, -1 if none does."""
-    vma = m.mm[mm, MM_VMA]
-    while vma >= 0 and m.vma[vma, VMA_END] <= vpn:
-        vma = m.vma[vma, VMA_NEXT]
-    return vma if vma >= 0 and m.vma[vma, VMA_START] <= vpn else -1
+def find_vma(h: IntArray, mm: int, vpn: int) -> int:
+    """Return the vma that holds a page, 0 if none does."""
+    vma = h[mm + MM_VMA]
+    while vma and h[vma + VMA_END] <= vpn:
+        vma = h[vma + VMA_NEXT]
+    return vma if vma and h[vma + VMA_START] <= vpn else 0
 
 
 @jit
-def overlaps(m: Machine, mm: int, start: int, end: int) -> bool:
+def overlaps(h: IntArray, mm: int, start: int, end: int) -> bool:
     """Return whether some vma holds one of pages [start, end)."""
-    vma = m.mm[mm, MM_VMA]
-    while vma >= 0 and m.vma[vma, VMA_END] <= start:
-        vma = m.vma[vma, VMA_NEXT]
-    return vma >= 0 and m.vma[vma, VMA_START] < end
+    vma = h[mm + MM_VMA]
+    while vma and h[vma + VMA_END] <= start:
+        vma = h[vma + VMA_NEXT]
+    return vma != 0 and h[vma + VMA_START] < end
 
 
 @jit
-def place_of(m: Machine, number: int) -> int:
+def place_of(h: IntArray, number: int) -> int:
     """Return the place of a slot number that some vma of the trace touches."""
-    low, high = 0, m.conf[N_PLACES] - 1
+    low, high = 0, h[PLACES] - 1
     while low < high:
         middle = (low + high) // 2
-        if m.place[middle, 0] < number:
+        if h[place_record(h, middle) + PLACE_NUMBER] < number:
             low = middle + 1
         else:
             high = middle
@@ -62,179 +74,178 @@ def place_of(m: Machine, number: int) -> int:
 
 
 @jit
-def map_vma(m: Machine, mm: int, row: IntArray) -> None:
+def map_vma(h: IntArray, mm: int, row: IntArray) -> None:
     """Add the vma of an MMAP row; linked tables it touches are unshared, or its pages would appear in other mms."""
     start, end = row[2], row[2] + row[3]
-    entries = m.conf[ENTRIES]
-    first = place_of(m, start // entries)
+    entries = h[ENTRIES]
+    first = place_of(h, start // entries)
     for place in range(first, first + (end - 1) // entries - start // entries + 1):
-        slot = m.slot[mm, place]
-        if slot >= 0 and m.table[slot // 2, TABLE_REFCOUNT] > 1:
-            unshare(m, mm, place)
-    vma = new_vma(m)
-    m.vma[vma, VMA_START] = start
-    m.vma[vma, VMA_END] = end
-    m.vma[vma, VMA_KIND] = row[5] & KIND_MASK
-    m.vma[vma, VMA_WRITABLE] = 1 if row[5] & WRITABLE else 0
-    m.vma[vma, VMA_FILE] = row[6]
-    m.vma[vma, VMA_OFFSET] = row[7]
-    m.vma[vma, VMA_SHIFT] = start // entries - first
-    shm_mapped(m, vma, 1)
-    _insert(m, mm, vma)
-    m.act[VMAS_MAPPED] += 1
+        table = table_at(h, mm, place)
+        if table and h[table + TABLE_REFCOUNT] > 1:
+            unshare(h, mm, place)
+    vma = take(h, VMA)
+    h[vma + VMA_START] = start
+    h[vma + VMA_END] = end
+    h[vma + VMA_KIND] = row[5] & KIND_MASK
+    h[vma + VMA_WRITABLE] = 1 if row[5] & WRITABLE else 0
+    h[vma + VMA_FILE] = row[6]
+    h[vma + VMA_OFFSET] = row[7]
+    h[vma + VMA_SHIFT] = start // entries - first
+    shm_mapped(h, vma, 1)
+    _insert(h, mm, vma)
+    h[VMAS_MAPPED] += 1
 
 
 @jit
-def _insert(m: Machine, mm: int, vma: int) -> None:
+def _insert(h: IntArray, mm: int, vma: int) -> None:
     """Put a vma in its place in the list."""
-    before = -1
-    after = m.mm[mm, MM_VMA]
-    while after >= 0 and m.vma[after, VMA_START] < m.vma[vma, VMA_START]:
+    before = 0
+    after = h[mm + MM_VMA]
+    while after and h[after + VMA_START] < h[vma + VMA_START]:
         before = after
-        after = m.vma[after, VMA_NEXT]
-    m.vma[vma, VMA_NEXT] = after
-    _join(m, mm, before, vma)
-    m.mm[mm, MM_VMAS] += 1
+        after = h[after + VMA_NEXT]
+    h[vma + VMA_NEXT] = after
+    _join(h, mm, before, vma)
+    h[mm + MM_VMAS] += 1
 
 
 @jit
-def _join(m: Machine, mm: int, before: int, vma: int) -> None:
+def _join(h: IntArray, mm: int, before: int, vma: int) -> None:
     """Make a vma (or the end of the list) follow another, or start the list."""
-    if before < 0:
-        m.mm[mm, MM_VMA] = vma
+    if before == 0:
+        h[mm + MM_VMA] = vma
     else:
-        m.vma[before, VMA_NEXT] = vma
+        h[before + VMA_NEXT] = vma
 
 
 @jit
-def copy_vmas(m: Machine, parent: int, child: int) -> None:
+def copy_vmas(h: IntArray, parent: int, child: int) -> None:
     """Give the child of a fork the parent's vmas."""
-    before = -1
-    vma = m.mm[parent, MM_VMA]
-    while vma >= 0:
-        copy = new_vma(m)
-        for field in range(m.vma.shape[1]):
-            m.vma[copy, field] = m.vma[vma, field]
-        m.vma[copy, VMA_NEXT] = -1
-        _join(m, child, before, copy)
-        shm_mapped(m, copy, 1)
+    before = 0
+    vma = h[parent + MM_VMA]
+    while vma:
+        copy = take(h, VMA)
+        h[copy : copy + VMA_WORDS] = h[vma : vma + VMA_WORDS]
+        h[copy + VMA_NEXT] = 0
+        _join(h, child, before, copy)
+        shm_mapped(h, copy, 1)
         before = copy
-        vma = m.vma[vma, VMA_NEXT]
-    m.mm[child, MM_VMAS] = m.mm[parent, MM_VMAS]
-    m.act[VMAS_COPIED] += m.mm[child, MM_VMAS]
+        vma = h[vma + VMA_NEXT]
+    h[child + MM_VMAS] = h[parent + MM_VMAS]
+    h[VMAS_COPIED] += h[child + MM_VMAS]
 
 
 @jit
-def unmap(m: Machine, mm: int, start: int, end: int) -> None:
+def unmap(h: IntArray, mm: int, start: int, end: int) -> None:
     """Take away pages [start, end): vmas, ptes, and every table in whose span no vma is left."""
-    vma = m.mm[mm, MM_VMA]
+    vma = h[mm + MM_VMA]
     done = -1  # places are visited once, though several vmas may touch one
-    while vma >= 0 and m.vma[vma, VMA_START] < end:
-        if m.vma[vma, VMA_END] > start:
-            low = max(start, m.vma[vma, VMA_START]) // m.conf[ENTRIES] - m.vma[vma, VMA_SHIFT]
-            high = (min(end, m.vma[vma, VMA_END]) - 1) // m.conf[ENTRIES] - m.vma[vma, VMA_SHIFT]
+    while vma and h[vma + VMA_START] < end:
+        if h[vma + VMA_END] > start:
+            low = max(start, h[vma + VMA_START]) // h[ENTRIES] - h[vma + VMA_SHIFT]
+            high = (min(end, h[vma + VMA_END]) - 1) // h[ENTRIES] - h[vma + VMA_SHIFT]
             for place in range(max(low, done + 1), high + 1):
-                if m.slot[mm, place] >= 0:
-                    _unmap_slot(m, mm, place, start, end)
+                if table_at(h, mm, place):
+                    _unmap_slot(h, mm, place, start, end)
             done = max(done, high)
-        vma = m.vma[vma, VMA_NEXT]
-    _cut_vmas(m, mm, start, end)
-    _free_uppers(m, mm)
+        vma = h[vma + VMA_NEXT]
+    _cut_vmas(h, mm, start, end)
+    _free_uppers(h, mm)
 
 
 @jit
-def _unmap_slot(m: Machine, mm: int, place: int, start: int, end: int) -> None:
+def _unmap_slot(h: IntArray, mm: int, place: int, start: int, end: int) -> None:
     """Zap what vanishes in one slot; free or drop the table if nothing else is left there."""
-    emptied = not _keeps(m, mm, place, start, end)
-    shared = m.table[m.slot[mm, place] // 2, TABLE_REFCOUNT] > 1
+    emptied = not _keeps(h, mm, place, start, end)
+    shared = h[table_at(h, mm, place) + TABLE_REFCOUNT] > 1
     if shared and emptied:
-        drop(m, mm, place)
+        drop(h, mm, place)
         return
     if shared:
-        unshare(m, mm, place)
-    table = m.slot[mm, place] // 2
-    first_page = m.place[place, 0] * m.conf[ENTRIES]
-    vma = m.mm[mm, MM_VMA]
-    while vma >= 0 and m.vma[vma, VMA_START] < min(end, first_page + m.conf[ENTRIES]):
-        low = first_index(m, place, max(start, m.vma[vma, VMA_START]))
-        high = last_index(m, place, min(end, m.vma[vma, VMA_END]))
+        unshare(h, mm, place)
+    table = table_at(h, mm, place)
+    last_page = min(end, first_page(h, place) + h[ENTRIES])
+    vma = h[mm + MM_VMA]
+    while vma and h[vma + VMA_START] < last_page:
+        low = first_index(h, place, max(start, h[vma + VMA_START]))
+        high = last_index(h, place, min(end, h[vma + VMA_END]))
         if low < high:
-            zap(m, table, low, high)
-        vma = m.vma[vma, VMA_NEXT]
+            zap(h, table, low, high)
+        vma = h[vma + VMA_NEXT]
     if emptied:
-        clear_slot(m, mm, place)
-        free_table(m, table)
+        clear_slot(h, mm, place)
+        free_table(h, table)
 
 
 @jit
-def _keeps(m: Machine, mm: int, place: int, start: int, end: int) -> bool:
+def _keeps(h: IntArray, mm: int, place: int, start: int, end: int) -> bool:
     """Return whether, without pages [start, end), some vma is left in a slot's span."""
-    first_page = m.place[place, 0] * m.conf[ENTRIES]
-    last_page = first_page + m.conf[ENTRIES]
-    before = min(start, last_page)
-    after = max(end, first_page)
-    return (first_page < before and overlaps(m, mm, first_page, before)) or (
-        after < last_page and overlaps(m, mm, after, last_page)
+    first = first_page(h, place)
+    last = first + h[ENTRIES]
+    before, after = min(start, last), max(end, first)
+    return (first < before and overlaps(h, mm, first, before)) or (
+        after < last and overlaps(h, mm, after, last)
     )
 
 
 @jit
-def _cut_vmas(m: Machine, mm: int, start: int, end: int) -> None:
+def _cut_vmas(h: IntArray, mm: int, start: int, end: int) -> None:
     """Take pages [start, end) out of the list of vmas; pages of shm objects that nobody maps now are freed."""
-    before = -1
-    vma = m.mm[mm, MM_VMA]
-    while vma >= 0 and m.vma[vma, VMA_START] < end:
-        after = m.vma[vma, VMA_NEXT]
-        if m.vma[vma, VMA_END] <= start:
+    before = 0
+    vma = h[mm + MM_VMA]
+    while vma and h[vma + VMA_START] < end:
+        after = h[vma + VMA_NEXT]
+        if h[vma + VMA_END] <= start:
             before = vma
-        elif start <= m.vma[vma, VMA_START] and m.vma[vma, VMA_END] <= end:
-            _join(m, mm, before, after)
-            _remove_vma(m, mm, vma)
+        elif start <= h[vma + VMA_START] and h[vma + VMA_END] <= end:
+            _join(h, mm, before, after)
+            _remove_vma(h, mm, vma)
         else:
-            before = _cut_one(m, mm, vma, start, end)
+            before = _cut_one(h, mm, vma, start, end)
         vma = after
 
 
 @jit
-def _remove_vma(m: Machine, mm: int, vma: int) -> None:
+def _remove_vma(h: IntArray, mm: int, vma: int) -> None:
     """Give a vma back."""
-    m.act[REFS_DROPPED] += shm_mapped(m, vma, -1)
-    give(m, VMAS, vma)
-    m.mm[mm, MM_VMAS] -= 1
-    m.act[VMAS_UNMAPPED] += 1
+    h[REFS_DROPPED] += shm_mapped(h, vma, -1)
+    free_vma(h, vma)
+    h[mm + MM_VMAS] -= 1
+    h[VMAS_UNMAPPED] += 1
 
 
 @jit
-def _cut_one(m: Machine, mm: int, vma: int, start: int, end: int) -> int:
+def _cut_one(h: IntArray, mm: int, vma: int, start: int, end: int) -> int:
     """Cut pages [start, end) out of a vma that keeps some; returns its last remaining part."""
-    if m.vma[vma, VMA_START] >= start:
-        _move_start(m, vma, end)
+    if h[vma + VMA_START] >= start:
+        _move_start(h, vma, end)
         return vma
     last = vma
-    if m.vma[vma, VMA_END] > end:
-        last = new_vma(m)
-        for field in range(m.vma.shape[1]):
-            m.vma[last, field] = m.vma[vma, field]
-        _move_start(m, last, end)
-        m.vma[vma, VMA_NEXT] = last
-        m.mm[mm, MM_VMAS] += 1
-        shm_mapped(m, last, 1)
-    m.vma[vma, VMA_END] = start
+    if h[vma + VMA_END] > end:
+        last = take(h, VMA)
+        h[last : last + VMA_WORDS] = h[vma : vma + VMA_WORDS]
+        _move_start(h, last, end)
+        h[vma + VMA_NEXT] = last
+        h[mm + MM_VMAS] += 1
+        shm_mapped(h, last, 1)
+    h[vma + VMA_END] = start
     return last
 
 
 @jit
-def _move_start(m: Machine, vma: int, start: int) -> None:
+def _move_start(h: IntArray, vma: int, start: int) -> None:
     """Cut the pages before ``start`` off a vma; its file offset moves along."""
-    m.vma[vma, VMA_OFFSET] += (start - m.vma[vma, VMA_START]) if m.vma[vma, VMA_FILE] >= 0 else 0
-    m.vma[vma, VMA_START] = start
+    h[vma + VMA_OFFSET] += (start - h[vma + VMA_START]) if h[vma + VMA_FILE] >= 0 else 0
+    h[vma + VMA_START] = start
 
 
 @jit
-def _free_uppers(m: Machine, mm: int) -> None:
+def _free_uppers(h: IntArray, mm: int) -> None:
     """Free every upper table in whose span no vma is left."""
-    for upper in range(m.conf[N_UPPERS]):
-        if m.upper[mm, upper] == 1 and not overlaps(m, mm, m.span[upper, SPAN_FIRST], m.span[upper, SPAN_LAST]):
-            m.upper[mm, upper] = 0
-            upper_tables(m, -1)
-            m.level[NOW_CHARGED] -= 1
+    for upper in range(h[UPPERS]):
+        span = h[SPANS_AT] + upper * SPAN_WORDS
+        has = upper_word(h, mm, upper)
+        if h[has] and not overlaps(h, mm, h[span + SPAN_FIRST], h[span + SPAN_LAST]):
+            h[has] = 0
+            upper_tables(h, -1)
+            h[NOW_CHARGED] -= 1

@@ -298,6 +298,4 @@ class Oracle:
             },
             levels=self._levels(),
             rmap_elements=self.m.levels["rmap_elements"],
-            pools={},
         )
-

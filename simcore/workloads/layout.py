@@ -34,10 +34,10 @@ _LIBRARY_DATA_PART, _LIBRARY_DATA_MAX = 8, 8  # the cap is per library
 
 
 class Range(NamedTuple):
-    """Pages ``start, start + stride, ...``, ``count`` of them, as a READ or WRITE event takes them."""
+    """Pages ``start, start + stride, ...``, ``npages`` of them, as a READ or WRITE event takes them."""
 
     start: int
-    count: int
+    npages: int
     stride: int
 
 

@@ -98,7 +98,9 @@ def _number_fault(parameter: Parameter, value: Any) -> str | None:
     """Return why ``value`` is no number in the parameter's range."""
     whole = parameter.kind == INT
     if type(value) is not int and (whole or type(value) is not float):
-        kind, how = ("whole number", "digits only, without quotes") if whole else ("number", "it without quotes")
+        kind, how = (
+            ("whole number", "digits only, without quotes") if whole else ("number", "it without quotes")
+        )
         return f"{value!r} is not a {kind}; {_allowed(parameter)}; write {how}"
     if not parameter.low <= value <= parameter.high:  # false for nan too
         return f"{value!r} is out of range; {_allowed(parameter)}; choose a value in the range"

@@ -11,7 +11,7 @@ import reprlib
 from typing import Any, NamedTuple
 
 PROCESSES_MAX = 100_000  # a trace of that many takes a second and about 1 GB to write
-DEPTH_MAX = 64
+DEPTH_MAX = 1_000
 FAN_OUT_MAX = PROCESSES_MAX
 
 _COMPLETE = {"depth", "fan_out"}

@@ -1,0 +1,150 @@
+"""One cell of a dataset: found by its id, shown, simulated again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import rows, store
+from pipeline.errors import RefusedError
+from pipeline.provenance import model_version
+
+if TYPE_CHECKING:
+    from pipeline.plan import Cell, Plan
+
+RESULTS = Path("results")
+MIN_DIGITS = 6
+
+
+class Found(NamedTuple):
+    """A cell, the dataset that plans it, and its stored row: a table of one row or none."""
+
+    cell: Cell
+    plan: Plan
+    path: Path
+    row: pa.Table
+
+
+def find_cell(prefix: str, path: Path | None) -> Found:
+    """Return the cell whose id begins with ``prefix``, from one dataset or from all in ``results/``.
+
+    Raises
+    ------
+    RefusedError
+        If the prefix is too short, or no cell or several have it.
+    """
+    if not re.fullmatch(f"[0-9a-f]{{{MIN_DIGITS},}}", prefix):
+        raise RefusedError(
+            f"{prefix!r} is not a cell's id; an id is at least {MIN_DIGITS} hexadecimal digits"
+        )
+    paths = [path] if path is not None else sorted(plan.parent for plan in RESULTS.glob(f"*/{store.PLAN}"))
+    hits = [
+        (folder, plan, cell)
+        for folder, plan in ((folder, store.read_plan(folder)) for folder in paths)
+        for cell in plan.cells
+        if cell.cell_id.startswith(prefix)
+    ]
+    searched = ", ".join(map(str, paths)) or f"{RESULTS}/, where there is no dataset"
+    if not hits:
+        raise RefusedError(
+            f"no cell's id begins with {prefix!r} in {searched}; name the dataset with --results"
+        )
+    if len({cell.cell_id for _, _, cell in hits}) > 1:
+        some = ", ".join(sorted({cell.cell_id for _, _, cell in hits})[:4])
+        raise RefusedError(f"{len(hits)} cells' ids begin with {prefix!r}, e.g. {some}; give more digits")
+    folder, plan, cell = hits[0]
+    return Found(cell, plan, folder, _stored(folder, cell.cell_id))
+
+
+def _stored(folder: Path, cell_id: str) -> pa.Table:
+    """Return the stored row of a cell, in a table that is empty if it has none."""
+    table = store.read(folder)
+    return table.filter(pc.equal(table["cell_id"], cell_id))
+
+
+def cell_lines(found: Found) -> str:
+    """Return what a cell is, what became of it, and the line that replays it."""
+    trace = found.cell.trace
+    lines = [
+        f"cell:      {found.cell.cell_id}",
+        f"trace:     {trace.trace_id}",
+        f"study:     {found.plan.study['name']}",
+        f"dataset:   {found.path}",
+        f"design:    {found.cell.design}",
+        f"geometry:  {trace.geometry}",
+        f"workload:  {trace.workload}",
+        *(f"  {name}: {json.dumps(value)}" for name, value in trace.params.items()),
+        f"replicate: {trace.replicate}",
+        f"seed:      {trace.seed}",
+        f"state:     {_state(found)}",
+        f"replay:    forkbench show {found.cell.cell_id} --results {found.path} --simulate",
+    ]
+    return "\n".join(lines)
+
+
+def _state(found: Found) -> str:
+    """Return what became of a cell."""
+    if len(found.row):
+        return "done"
+    failures = {failure["cell_id"]: failure for failure in store.status(found.path).failures}
+    failure = failures.get(found.cell.cell_id)
+    if failure is None:
+        return "not run yet"
+    return f"failed, {failure['cause']}: {failure['message']}\n{failure['traceback']}".rstrip()
+
+
+def replay_lines(found: Found) -> str:
+    """Simulate the cell here and return its counts, and whether they equal the stored row.
+
+    Raises
+    ------
+    RefusedError
+        If the simulation fails, with its cause.
+    NondeterminismError
+        If the same simulator stored another row.
+    """
+    from pipeline.work import Job, run_batch  # noqa: PLC0415 - it imports the simulator, which showing does not need
+
+    cell, trace = found.cell, found.cell.trace
+    job = Job(trace.workload, trace.params, trace.geometry, trace.seed, ((cell.cell_id, cell.design),))
+    reply = run_batch([job])
+    if reply.failures:
+        failure = reply.failures[0]
+        raise RefusedError(
+            f"the cell fails again, {failure.cause}: {failure.message}\n{failure.traceback}".rstrip()
+        )
+    table = rows.table_of(found.plan.study["name"], found.plan.model_version, [(cell, reply.rows[0])])
+    counts = {name: value for name, value in table.to_pylist()[0].items() if type(value) is int and value}
+    del counts["seed"]
+    width = max(map(len, counts)) + 2
+    lines = [
+        "",
+        *(f"{name:<{width}}{value:>15,}" for name, value in counts.items()),
+        "",
+        _verdict(found, table),
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(found: Found, table: pa.Table) -> str:
+    """Return whether a replay equals the stored row."""
+    if found.plan.model_version != model_version():
+        return "the simulator has changed since the study was planned; the stored row is not comparable"
+    if not len(found.row):
+        return "no row is stored to compare with"
+    rows.refuse_difference(found.row, table)
+    return "equal to the stored row"
+
+
+def brief(value: Any) -> str:
+    """Return a value of an axis in a few characters: a measured tree by its label."""
+    if isinstance(value, dict) and "parents" in value:
+        return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {entry}" for key, entry in value.items()) + "}"
+    return str(value)

@@ -1,0 +1,130 @@
+"""Dataset -> one self-contained HTML file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipeline import analysis, parts, store
+from pipeline.compare import NO_DIFFERENCE
+from pipeline.errors import DatasetError
+from pipeline.latency import cost_model
+from pipeline.report import figures, tables
+from pipeline.report.digest import QUESTION_AXES, Digest
+from pipeline.report.style import HUES
+from pipeline.report.verdict import terminal_lines, verdict, worst_standing
+from pipeline.report.words import counted, share
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAILS: tuple[tuple[str, str], ...] = (("creation", "fork"), ("fault", "fault"))
+
+
+def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[str]:
+    """Write the report of a dataset.
+
+    Parameters
+    ----------
+    dataset : Path
+        What ``forkbench run`` made; it may be incomplete.
+    out : Path
+        The HTML file; its folder is made if need be, and the file is replaced whole.
+    costs : str, optional
+        Name of a cost model; the study's own if absent.
+
+    Returns
+    -------
+    list of str
+        The verdict in three lines for a terminal.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such dataset, or it holds no row.
+    RefusedError
+        If the cost model is unknown.
+    """
+    digest = read_digest(dataset, costs)
+    page = render(digest, dataset)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    parts.replace(out.parent, out.name, page.encode())
+    return [stamp(digest) + line if number == 0 else line for number, line in enumerate(terminal_lines(digest))]
+
+
+def read_digest(dataset: Path, costs: str | None) -> Digest:
+    """Return a dataset as the report sees it."""
+    table = store.read(dataset)
+    if not len(table):
+        raise DatasetError(f"{dataset}: holds no row yet; a report needs at least one; run the study first")
+    df = analysis.frame_of(table, planned=len(store.read_plan(dataset).cells))
+    model = cost_model(costs or df.attrs["costs"])
+    return Digest(analysis.recost(df, model), table, model)
+
+
+def render(digest: Digest, dataset: Path) -> str:
+    """Return the page; equal datasets give equal bytes."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["coded"] = coded
+    return environment.get_template("page.html").render(_content(digest, dataset))
+
+
+def coded(text: str) -> Markup:
+    """Return a text, escaped, with what stands between backquotes set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before
+
+
+def stamp(digest: Digest) -> str:
+    """Return ``INCOMPLETE n/m: `` for a dataset that lacks planned cells, else nothing."""
+    facts = digest.df.attrs
+    return "" if facts["complete"] else f"INCOMPLETE {len(digest.df)}/{facts['planned']}: "
+
+
+def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
+    """Return everything that the template shows."""
+    facts = digest.df.attrs
+    worst = worst_standing(digest)
+    swept = [axis.column for axis in digest.axes]
+    return {
+        "hues": HUES,
+        "facts": facts,
+        "stamp": stamp(digest).rstrip(": "),
+        "verdict": verdict(digest),
+        "scope": _scope(digest),
+        "key": figures.key(digest),
+        "standing": figures.standing(digest),
+        "standing_table": tables.standing(digest),
+        "extremes": tables.extremes(digest),
+        "axes": [(figures.moves_with(digest, axis), tables.along(digest, axis)) for axis in digest.axes],
+        "memory": figures.memory(digest),
+        "memory_table": tables.memory(digest),
+        "tails": [
+            (figures.tails(digest, event, name), tables.tail(digest, event, name)) for event, name in TAILS
+        ],
+        "parts": figures.where_time_goes(digest, worst.worst.trace_id if worst else None),
+        "acts": tables.act_groups(digest),
+        "sensitivity": tables.sensitivity(digest),
+        "costs": tables.costs(digest.model),
+        "model": digest.model,
+        "assumed_share": share(tables.assumed_share(digest)),
+        "assumed": [act for act, cost in digest.model.costs.items() if cost.assumed],
+        "unswept": [name.replace("_", " ") for name in QUESTION_AXES if name not in swept],
+        "per": digest.per,
+        "baseline": digest.baseline,
+        "population": digest.population[1],
+        "cells_each": f"{digest.cells_each:,}",
+        "none_below": share(NO_DIFFERENCE),
+        "dataset": dataset.name,
+    }
+
+
+def _scope(digest: Digest) -> str:
+    """Return what ran, in one line."""
+    traces = counted(int(digest.df["trace_id"].nunique()), "trace")
+    return f"{counted(len(digest.df), 'cell')}: {traces} under {counted(len(digest.designs), 'design')}"

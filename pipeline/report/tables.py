@@ -1,0 +1,231 @@
+"""The tables of the report, as text ready to be shown; names between backquotes are set as code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline import analysis
+from pipeline.report.digest import plain
+from pipeline.report.figures import axis_table
+from pipeline.report.words import NOTHING, difference, duration, factor, number, share
+from simcore.acts import ACT
+from simcore.costs import Cost, CostModel
+
+if TYPE_CHECKING:
+    from pipeline.report.digest import Axis, Digest, Standing
+
+# Groups of acts by the beginning of their names, in the order in which a table shows them.
+ACT_GROUPS: dict[str, tuple[str, ...]] = {
+    "system calls, tasks": ("forks", "vforks", "execs", "exits", "mmaps", "munmaps"),
+    "vmas": ("vmas_",),
+    "fault entry": ("faults_",),
+    "page tables": ("leaf_", "upper_", "pmds_"),
+    "ptes": ("ptes_",),
+    "pages": ("pages_",),
+    "page references": ("refs_",),
+    "reverse mapping": ("rmap_",),
+    "TLB": ("tlb_",),
+}
+SENSITIVITY: tuple[float, ...] = (0.5, 1.0, 2.0)
+
+
+class Table(NamedTuple):
+    """A table for the page.
+
+    Parameters
+    ----------
+    caption : str
+        What it shows.
+    headings : list of str
+        One per column. The first column holds names; the others hold numbers, unless they are in ``words``.
+    rows : list of list of str
+        The cells.
+    words : frozenset of int
+        Columns after the first that hold text.
+    """
+
+    caption: str
+    headings: list[str]
+    rows: list[list[str]]
+    words: frozenset[int] = frozenset()
+
+
+def standing(digest: Digest) -> Table:
+    """Return worst beside typical per design, against baseline, floor, and the eager copy with the same reverse mappings."""
+    chosen, phrase = digest.population
+    medians = chosen.groupby("design")[digest.metric].median().to_dict()
+    base = digest.standings(digest.baseline) if digest.baseline else {}
+    floor = digest.standings(digest.floor) if digest.floor else {}
+    rows = []
+    for name in digest.designs:
+        other = digest.counterpart(name)
+        alike = digest.standings(other).get(name) if other and other != name else None
+        compared = [*_ratios(base.get(name)), *_ratios(floor.get(name)), *_ratios(alike)]
+        lost = share(base[name].losing) if name in base else NOTHING
+        rows.append([f"`{name}`", duration(medians.get(name, float("nan"))), *compared, lost])
+    others = (digest.baseline or "baseline", digest.floor or "floor", "eager copy, same rmap")
+    headings = ["design", f"kernel time a {digest.per}"]
+    headings += [f"times {other}, {which}" for other in others for which in ("typical", "worst")]
+    caption = (
+        f"Kernel time, also as a multiple of another design's on the same trace. Typical: median over {phrase}. "
+        f"Worst: worst of the {digest.cells_each:,} cells of this sweep. Lost: share of all cells in which the design "
+        "is dearer than the baseline."
+    )
+    return Table(caption, [*headings, "cells lost"], rows)
+
+
+def extremes(digest: Digest) -> Table | None:
+    """Return where each design does worst and best, with the commands that replay the cells."""
+    if not digest.baseline:
+        return None
+    rows = []
+    for name, found in digest.standings(digest.baseline).items():
+        if name == digest.baseline:
+            continue
+        for which, cell in (("worst", found.worst), ("best", found.best)):
+            extra = difference(cell.difference)
+            replay = f"`forkbench show {cell.cell_id}`"
+            rows.append([f"`{name}`", which, factor(cell.ratio), extra, cell.point, replay])
+    caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
+    headings = ["design", "", f"times {digest.baseline}", f"more a {digest.per}", "where", "replay"]
+    return Table(caption, headings, rows, frozenset({1, 4, 5})) if rows else None
+
+
+def along(digest: Digest, axis: Axis) -> Table:
+    """Return the numbers behind the panels of one axis: typical and worst at each value."""
+    table = axis_table(digest, axis)
+    shown = factor if digest.baseline else number
+    rows = []
+    for name in digest.designs:
+        mine = table[table["design"] == name].set_index("x")
+        cells = [
+            f"{shown(float(mine['typical'][value]))} / {shown(float(mine['worst'][value]))}"
+            if value in mine.index
+            else NOTHING
+            for value in axis.points
+        ]
+        rows.append([f"`{name}`", *cells])
+    unit = f"multiples of {digest.baseline}'s kernel time" if digest.baseline else f"µs of kernel time a {digest.per}"
+    headings = ["design", *(f"{axis.label} {plain(value)}" for value in axis.points)]
+    return Table(f"Typical / worst, in {unit}.", headings, rows)
+
+
+def memory(digest: Digest) -> Table:
+    """Return page-table and reverse-mapping memory, typical and worst."""
+    kib = digest.df[["design"]].assign(
+        allocated=digest.df["pgtable_bytes_max"] / 1024,
+        charged=digest.df["pgtable_charged_bytes_max"] / 1024,
+        rmap=digest.df["rmap_bytes_max"] / 1024,
+    )
+    usual = kib.loc[digest.population[0].index].groupby("design").median()
+    highest = kib.groupby("design").max()
+    base = digest.standings(digest.baseline, "pgtable_bytes_max") if digest.baseline else {}
+    rows = []
+    for name in digest.designs:
+        values = [
+            f"{frame[column].get(name, float('nan')):,.0f}"
+            for column in ("allocated", "charged", "rmap")
+            for frame in (usual, highest)
+        ]
+        rows.append([f"`{name}`", *values, *_ratios(base.get(name))])
+    whats = ("allocated", "charged", "rmap elements")
+    headings = ["design", *(f"{what}, {which}" for what in whats for which in ("typical", "highest"))]
+    headings += [f"allocated, times {digest.baseline or 'baseline'}, {which}" for which in ("typical", "worst")]
+    caption = (
+        "Peak memory in KiB: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
+        "all levels. Charged: what the mms are told (VmPTE summed)."
+    )
+    return Table(caption, headings, rows)
+
+
+def tail(digest: Digest, event: str, name: str) -> Table | None:
+    """Return exact quantiles of an event's latency on the typical cells, and the slowest one of the sweep."""
+    usual = analysis.latency(digest.typical_rows, digest.model, event)
+    if usual.empty:
+        return None
+    slowest = analysis.latency(digest.table, digest.model, event, q=[1.0])["ns_q1"].to_dict()
+    columns = usual.to_dict("index")
+    rows = []
+    for design in digest.designs:
+        if design in columns:
+            found = columns[design]
+            times = [duration(found[key]) for key in ("ns_mean", "ns_q0.5", "ns_q0.99", "ns_q0.999", "ns_q1")]
+            rows.append([f"`{design}`", f"{found['events']:,}", *times, duration(slowest[design])])
+    headings = ["design", f"{name}s", "mean", "median", "p99", "p99.9", "slowest", "slowest of the sweep"]
+    caption = f"Latency of a {name} on the typical cells, every {name} counted: exact, nothing is sampled."
+    return Table(caption, headings, rows)
+
+
+def act_groups(digest: Digest) -> Table:
+    """Return what each design pays for: time by group of acts, on the typical cells."""
+    chosen, _ = digest.population
+    costs = digest.model.vector()
+    count = chosen["creations"] if digest.per == "fork" else 1
+    spent = {
+        group: sum(chosen[act] * costs[ACT[act]] for act in ACT if act.startswith(prefixes)) / count
+        for group, prefixes in ACT_GROUPS.items()
+    }
+    means = chosen[["design"]].assign(**spent).groupby("design").mean()
+    rows = [
+        [f"`{name}`", *(number(float(ns) / 1000) for ns in means.loc[name]), number(means.loc[name].sum() / 1000)]
+        for name in digest.designs
+        if name in means.index
+    ]
+    caption = f"Mean µs a {digest.per} by what is done, over the typical cells; see the cost model below for each act."
+    return Table(caption, ["design", *spent, "all"], rows)
+
+
+def sensitivity(digest: Digest) -> Table | None:
+    """Return how the ratios to the baseline move if every assumed cost is halved or doubled."""
+    if not digest.baseline:
+        return None
+    found = [_scaled_standings(digest, scale) for scale in SENSITIVITY]
+    rows = [
+        [f"`{name}`", *(factor(part[name].ratio) for part in found), *(factor(part[name].worst.ratio) for part in found)]
+        for name in digest.designs
+        if name in found[0] and name != digest.baseline
+    ]
+    headings = [f"{which}, assumed times {scale:g}" for which in ("typical", "worst") for scale in SENSITIVITY]
+    caption = (
+        f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they are; "
+        "sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
+    )
+    return Table(caption, ["design", *headings], rows) if rows else None
+
+
+def assumed_share(digest: Digest) -> float:
+    """Return the share of the typical cells' kernel time, all designs together, that assumed costs make up."""
+    chosen, _ = digest.population
+    costs = digest.model.vector()
+    assumed = sum(float(chosen[act].sum()) * costs[ACT[act]] for act, cost in digest.model.costs.items() if cost.assumed)
+    total = float(chosen["total_ns"].sum())
+    return assumed / total if total else float("nan")
+
+
+def costs(model: CostModel) -> Table:
+    """Return the cost model: every number and where it comes from."""
+    rows = [
+        [f"`{act}`", number(cost.ns), "assumed" if cost.assumed else "sourced", cost.source]
+        for act, cost in model.costs.items()
+    ]
+    return Table(f"Cost model {model.name}: ns for one act. Acts that are not listed cost nothing.",
+                 ["act", "ns", "kind", "source"], rows, frozenset({2, 3}))  # fmt: skip
+
+
+def _scaled_standings(digest: Digest, scale: float) -> dict[str, Standing]:
+    """Return the standings against the baseline with every assumed cost multiplied."""
+    if scale == 1:
+        return digest.standings(str(digest.baseline))
+    model = digest.model
+    scaled = {
+        act: Cost(cost.ns * scale, cost.source) if cost.assumed else cost for act, cost in model.costs.items()
+    }
+    other = CostModel(f"{model.name}, assumed costs times {scale:g}", model.prose, scaled)
+    again = replace(digest, df=analysis.recost(digest.df, other), model=other, _standings={})
+    return again.standings(str(digest.baseline))
+
+
+def _ratios(found: Standing | None) -> list[str]:
+    """Return the typical and the worst ratio, or dashes."""
+    return [factor(found.ratio), factor(found.worst.ratio)] if found else [NOTHING, NOTHING]
