@@ -8,7 +8,7 @@
 Columns of ``load``, besides those of ``pipeline.schema``:
 
 * each parameter of the workload; a parameter that is called like another column gets ``_param`` behind its name.
-  The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``, ``tree_depth``, ``tree_processes`` and ``fan_out``;
+  The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``, ``tree_depth``, ``tree_processes``, ``fan_out``;
 * ``creations``: forks and vforks, the same for every design on one trace;
 * ``<kind>_count``: events of each kind; ``<kind>:<act>``: acts of that kind, for acts that occur at all;
 * times under the cost model, see ``recost``.
@@ -27,7 +27,6 @@ from pipeline import store
 from pipeline.compare import best, paired, population, typical, worst
 from pipeline.errors import DatasetError
 from pipeline.latency import cost_model, kind_totals, latency, priced, vectors
-from pipeline.rows import checksum
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.workloads.shape import shape_of
@@ -81,7 +80,7 @@ def load(path: Path | str) -> pd.DataFrame:
 
     ``df.attrs`` holds the provenance: ``name``, ``question``, ``workload``, ``geometry``, ``costs``, ``baseline``,
     ``floor``, ``seed`` and ``replicates`` of the study; ``parameters`` (columns that are parameters), ``planned``
-    (cells), ``complete`` (whether all of them ran), ``checksum`` (of the rows) and ``provenance`` (what made them).
+    (cells), ``complete`` (whether all of them ran) and ``provenance`` (what made the rows).
 
     Raises
     ------
@@ -100,7 +99,6 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
     frame.attrs |= {
         "planned": planned,
         "complete": len(table) == planned,
-        "checksum": checksum(table),
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
     }
     return recost(frame, str(study["costs"]))
@@ -109,7 +107,7 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
 def tidy(table: pa.Table) -> pd.DataFrame:
     """Return rows of ``pipeline.schema`` as a tidy frame without times."""
     by_kind = kind_totals(table["vectors"])
-    plain = table.drop_columns(["vectors"]).to_pandas()
+    plain: pd.DataFrame = table.drop_columns(["vectors"]).to_pandas()
     _check_totals(plain, by_kind)
     parameters = _parameters(plain["params"], taken=set(plain.columns))
     creations = pd.DataFrame({"creations": plain["forks"] + plain["vforks"]})
@@ -181,7 +179,7 @@ def _check_totals(plain: pd.DataFrame, by_kind: npt.NDArray[np.int64]) -> None:
 def _by_kind(by_kind: npt.NDArray[np.int64]) -> pd.DataFrame:
     """Return ``<kind>_count`` and, where it is not zero throughout, ``<kind>:<act>``."""
     columns = {f"{kind}_count": by_kind[:, number, -1] for number, kind in enumerate(EVENT_KINDS)}
-    occurs = by_kind.any(axis=0)
+    occurs: npt.NDArray[np.bool_] = np.any(by_kind, axis=0)
     for number, kind in enumerate(EVENT_KINDS):
         for index, act in enumerate(ACTS):
             if occurs[number, index]:

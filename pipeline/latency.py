@@ -190,12 +190,16 @@ def _timed(long: pd.DataFrame, costs: FloatArray, event: str) -> pd.DataFrame:
     chosen = long[long["event"].isin(LATENCY_OF[event])]
     counts = {ACT[act.name]: chosen[act.name].to_numpy(np.float64) for act in ACTS}
     ns = priced(counts, costs, len(chosen))
-    return pd.DataFrame({"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()})
+    return pd.DataFrame(
+        {"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()}
+    )
 
 
 def _grouped(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the sum of several distributions."""
-    empty = pd.DataFrame({"design": pd.Series(dtype="str"), "ns": np.zeros(0), "times": np.zeros(0, np.int64)})
+    empty = pd.DataFrame(
+        {"design": pd.Series(dtype="str"), "ns": np.zeros(0), "times": np.zeros(0, np.int64)}
+    )
     joined = pd.concat(parts) if parts else empty
     return joined.groupby(["design", "ns"], as_index=False)["times"].sum()
 

@@ -56,7 +56,9 @@ class Dataset:
         self._made_by = made_by
         self._cells = {cell.cell_id: cell for cell in plan.cells}
         self._waiting: list[tuple[Cell, CellRow]] = []
-        self._flushed = time.monotonic()
+        self._flushed = float(
+            "-inf"
+        )  # the first rows are committed at once: a disk that refuses is noticed early
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -66,12 +68,20 @@ class Dataset:
             self._freeze()
             self._resume()
         except OSError as error:
+            self._release()
             raise self._refusal(error) from None
+        except DatasetError:
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        """Give the lock back."""
         if self._lock is not None:
             self._lock.close()
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-WIDTH_INCHES = 4.7  # 338 units wide, so that 9.5 units of text stay readable on a phone
+WIDTH_INCHES = 4.2  # 302 units, so that text of 9.5 units is 10 pixels high on the narrowest phone
+_WIDEST, _NARROWEST = 3.4, 1.3
 _RC: Any = SETTINGS | {
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
@@ -98,8 +99,16 @@ def lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
     )  # fmt: skip
     for name, line in zip(names, axes.lines[before:], strict=True):
         dress(line, name)
-    ends = data.sort_values(x, kind="stable").groupby("design", sort=False).last()
-    label_ends(axes, {str(name): (row[x], row[y]) for name, row in ends.iterrows()})
+    layer(dict(zip(names, axes.lines[before:], strict=True)))
+    last = data.sort_values(x, kind="stable").groupby("design", sort=False)[y].last()
+    label_ends(axes, {str(name): float(height) for name, height in last.items()})
+
+
+def layer(drawn: dict[str, Line2D]) -> None:
+    """Draw the first line widest and at the bottom, the last one thinnest and on top: equal lines stay visible."""
+    step = (_WIDEST - _NARROWEST) / max(1, len(drawn) - 1)
+    for number, line in enumerate(drawn.values()):
+        line.set(linewidth=_WIDEST - number * step, zorder=2 + number / 100)
 
 
 def dress(line: Line2D, design: str) -> None:
@@ -114,41 +123,42 @@ def dress(line: Line2D, design: str) -> None:
     )
 
 
-def label_ends(axes: Axes, ends: dict[str, tuple[float, float]]) -> None:
-    """Write each design's name beside its last point, moved apart where names would overlap."""
+def label_ends(axes: Axes, ends: dict[str, float]) -> None:
+    """Write each design's name at the right edge, at the height of its last point or as near as names allow."""
     low, high = axes.get_ylim()
-    gap = (high - low) * 0.075
-    order = sorted(ends, key=lambda name: (ends[name][1], name))
-    heights = spread([ends[name][1] for name in order], gap, low, high)
-    right = max(x for x, _ in ends.values())
+    order = sorted(ends, key=lambda name: (ends[name], name))
+    heights = spread([ends[name] for name in order], (high - low) * 0.08)
     for name, height in zip(order, heights, strict=True):
         axes.annotate(
-            name, (right, height), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9,
-            color=look(name).colour, annotation_clip=False,
+            name, (1, height), xycoords=axes.get_yaxis_transform(), xytext=(8, 0), textcoords="offset points",
+            va="center", fontsize=9, color=look(name).colour, annotation_clip=False,
         )  # fmt: skip
 
 
-def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return ascending heights moved as little as a sweep up and a sweep down need to keep ``gap`` between them.
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Return ascending heights at least ``gap`` apart, moved as little as that needs (in squares, all together).
 
-    They stay within [low, high] as far as there is room.
+    Neighbours that are too near form a block, and a block lies where its members wish it to on average.
     """
-    moved = list(heights)
-    for index in range(1, len(moved)):
-        moved[index] = max(moved[index], moved[index - 1] + gap)
-    ceiling = high
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], ceiling)
-        ceiling = moved[index] - gap
-    below = low - moved[0] if moved and moved[0] < low - gap else 0.0
-    return [height + below for height in moved]
+    blocks: list[list[float]] = []  # wishes of a block's lowest member, as each member sees it
+    for rank, height in enumerate(heights):
+        blocks.append([height - rank * gap])
+        while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    places = [_mean(block) for block in blocks for _ in block]
+    return [place + rank * gap for rank, place in enumerate(places)]
 
 
-def marker_handle(design: str) -> Line2D:
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of at least one value."""
+    return sum(values) / len(values)
+
+
+def marker_handle(design: str, *, marker: bool = True) -> Line2D:
     """Return a sample of a design's line for a legend."""
     chosen = look(design)
     on_off = chosen.dashes
-    sample = Line2D([], [], color=chosen.colour, marker=chosen.marker, label=design)
+    sample = Line2D([], [], color=chosen.colour, marker=chosen.marker if marker else "", label=design)
     sample.set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
     dress(sample, design)
     return sample

@@ -39,6 +39,11 @@ class Axis:
     points: tuple[Any, ...]
 
     @property
+    def of_trees(self) -> bool:
+        """Whether it is a shape of the generated trees, so that a measured tree does not lie on it."""
+        return self.column in ("tree_depth", "fan_out")
+
+    @property
     def numeric(self) -> bool:
         """Whether the values are numbers."""
         return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.points)
@@ -207,7 +212,9 @@ class Digest:
     def _compared(self, against: str, metric: str) -> dict[str, Standing]:
         typical = analysis.typical(self.df, metric, against).to_dict("index")
         worst, best = (pick(self.df, metric, against) for pick in (analysis.worst, analysis.best))
-        losing = (analysis.paired(self.df, metric, against) > 1 + NO_DIFFERENCE).groupby(self.df["design"]).mean()
+        losing = (
+            (analysis.paired(self.df, metric, against) > 1 + NO_DIFFERENCE).groupby(self.df["design"]).mean()
+        )
         none = dict.fromkeys(("value", "ratio", "ratio_p10", "ratio_p90", "difference"), float("nan"))
         found = {}
         for name in self.designs:
@@ -246,7 +253,7 @@ class Digest:
         """Return where a cell lies on the axes of the study, in words."""
         words = [f"tree {cell['tree']}"] if isinstance(cell.get("tree"), str) else []
         for axis in self.axes:
-            if axis.column in ("tree_depth", "fan_out") and words:
+            if axis.of_trees and words:
                 continue  # the tree's label says it
             words.append(f"{axis.label} {plain(cell[axis.column])}")
         if self.df["replicate"].max() > 0:

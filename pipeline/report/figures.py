@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pipeline import analysis
 from pipeline.latency import distribution
-from pipeline.report.canvas import Group, lines, marker_handle, panel
+from pipeline.report.canvas import Group, layer, lines, marker_handle, panel
 from pipeline.report.digest import plain
 from pipeline.report.style import INK, PAPER, family, look
 from pipeline.report.svg import inline, slug
@@ -37,7 +37,7 @@ PARTS: dict[str, tuple[tuple[str, ...], str]] = {
 
 def key(digest: Digest) -> Markup:
     """Return a legend of all designs of the study."""
-    with panel("", 0.24 * ((len(digest.designs) + 1) // 2) + 0.15) as (figure, axes):
+    with panel("", 0.19 * ((len(digest.designs) + 1) // 2) + 0.1) as (figure, axes):
         axes.set_axis_off()
         axes.legend(
             handles=[marker_handle(name) for name in digest.designs], ncols=2, loc="center left", borderaxespad=0,
@@ -68,7 +68,8 @@ def _standing(digest: Digest, against: str) -> Markup:
         _name_rows(axes, [found.design for found in standings])
         axes.set_xlabel(f"times {against}, on the same trace")
         described = [
-            f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}" for found in standings
+            f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}"
+            for found in standings
         ]
         title = f"Kernel time against {against}, typical and worst"
         return inline(figure, f"standing-{against.replace('_', '-')}", title, f"{'; '.join(described)}.")
@@ -96,29 +97,34 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 def moves_with(digest: Digest, axis: Axis) -> Group:
     """How the cost moves along one axis of the study: the typical case and the worst, family by family."""
-    table = axis_table(digest, axis)
-    families = _families(digest)
     panels = []
-    for heading, designs in families.items():
-        shown = table[table["design"].isin(designs)]
-        panels += [_moving(digest, axis, shown, f"{heading}: {which}") for which in ("typical", "worst")]
-    unit = f"as a multiple of {digest.baseline}'s on the same trace" if digest.baseline else "in microseconds"
+    for fam in _families(digest):
+        table = axis_table(digest, axis, fam.against)
+        shown = table[table["design"].isin(fam.designs)]
+        if len(shown):
+            panels += [_moving(axis, shown, fam, which) for which in ("typical", "worst")]
+    unit = (
+        "as a multiple of the design named at the side, on the same trace"
+        if digest.baseline
+        else "in microseconds"
+    )
     reading = (
         f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}. "
-        f"“Typical” is the median over the typical cells with that {axis.label}, “worst” the highest of all cells "
-        "with it; a family's two panels share their scale."
+        f"“Typical” is the median over the typical cells with that {axis.label}{_instead(axis)}, “worst” the highest of "
+        "all cells with it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
-    return Group(f"axis-{axis.column.replace('_', '-')}", f"With {axis.label}", reading, panels)
+    return Group(f"axis-{slug(axis.column)}", f"With {axis.label}", reading, panels)
 
 
-def axis_table(digest: Digest, axis: Axis) -> pd.DataFrame:
-    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to the baseline, or µs."""
+def _instead(axis: Axis) -> str:
+    """Say what stands for typical cells along an axis that the measured tree does not lie on."""
+    return " (of the generated trees, all of them: the measured tree has one shape)" if axis.of_trees else ""
+
+
+def axis_table(digest: Digest, axis: Axis, against: str | None) -> pd.DataFrame:
+    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to a design, or µs."""
     cells = digest.along(axis.column)
-    height = (
-        analysis.paired(cells, digest.metric, digest.baseline)
-        if digest.baseline
-        else cells[digest.metric] / 1000
-    )
+    height = analysis.paired(cells, digest.metric, against) if against else cells[digest.metric] / 1000
     cells = cells.assign(height=height, x=cells[axis.column])
     usual = analysis.population(cells)[0]
     worst = cells.groupby(["design", "x"])["height"].max().rename("worst")
@@ -126,10 +132,10 @@ def axis_table(digest: Digest, axis: Axis) -> pd.DataFrame:
     return pd.concat([typical, worst], axis=1).dropna().reset_index()
 
 
-def _moving(digest: Digest, axis: Axis, shown: pd.DataFrame, heading: str) -> Markup:
-    """Draw one panel of ``moves_with``; ``heading`` ends in the column to draw."""
-    which = heading.rsplit(" ", 1)[1]
-    data = shown.assign(rank=shown["design"].map(digest.designs.index)).sort_values(["rank", "x"])
+def _moving(axis: Axis, shown: pd.DataFrame, fam: Family, which: str) -> Markup:
+    """Draw one panel of ``moves_with``: the column ``which`` of ``axis_table``."""
+    data = shown.assign(rank=shown["design"].map(fam.designs.index)).sort_values(["rank", "x"])
+    heading = f"{fam.heading}: {which}"
     with panel(heading) as (figure, axes):
         if not axis.numeric:
             data = data.assign(x=data["x"].map(axis.points.index))
@@ -137,11 +143,9 @@ def _moving(digest: Digest, axis: Axis, shown: pd.DataFrame, heading: str) -> Ma
         elif len(axis.points) <= 9:
             axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
         axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
-        if digest.baseline:
-            axes.axhline(1, color=INK, linewidth=0.6)
         lines(axes, data, "x", which)
         axes.set_xlabel(axis.label)
-        axes.set_ylabel(f"times {digest.baseline}" if digest.baseline else "µs")
+        axes.set_ylabel(f"times {fam.against}" if fam.against else "µs")
         title = f"Kernel time with {axis.label}. {heading}"
         return inline(figure, slug(f"axis {axis.column} {heading}"), title, _ends(data, which))
 
@@ -154,14 +158,34 @@ def _ends(data: pd.DataFrame, which: str) -> str:
     return f"From the first to the last value: {'; '.join(parts)}."
 
 
-def _families(digest: Digest) -> dict[str, list[str]]:
-    """Return family heading -> designs to draw: its own, and baseline and floor for comparison."""
+class Family(NamedTuple):
+    """Designs that are drawn together: a heading, the design that their ratios are to, and the designs."""
+
+    heading: str
+    against: str | None
+    designs: list[str]
+
+
+def _families(digest: Digest) -> list[Family]:
+    """Return the families of the study; sharing designs come with what they are compared with.
+
+    Designs with other reverse mappings than the baseline's are compared with the eager copy that has theirs, if it
+    ran: next to the cost of the chains the effect of sharing could not be seen.
+    """
     roles = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
-    families: dict[str, list[str]] = {}
-    for name in digest.designs:
+    grouped: dict[str, list[str]] = {}
+    for name in sorted(digest.designs, key=lambda name: look(name).rmap):
         if name not in roles or len(digest.designs) == len(roles):
-            families.setdefault(family(name), []).append(name)
-    return {heading: list(dict.fromkeys([*roles, *names])) for heading, names in families.items()}
+            grouped.setdefault(family(name), []).append(name)
+    found = []
+    for heading, names in grouped.items():
+        other = digest.counterpart(names[0])
+        apart = bool(digest.baseline and other and other != digest.baseline)
+        shown = [str(other)] if apart else roles
+        found.append(
+            Family(heading, other if apart else digest.baseline, list(dict.fromkeys([*shown, *names])))
+        )
+    return found
 
 
 def _limits(values: pd.Series[float]) -> tuple[float, float]:
@@ -187,7 +211,9 @@ def memory(digest: Digest) -> Group:
             allocated, charged = values[name].values()
             colour = look(name).colour
             axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
-            axes.plot(charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3)
+            axes.plot(
+                charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3
+            )
             axes.plot(allocated, row, "o", color=colour, markersize=6)
         _name_rows(axes, names)
         axes.set_xlim(left=0)
@@ -205,10 +231,7 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     timed = distribution(digest.typical_rows, digest.model, event)
     if timed.empty:
         return None
-    panels = [
-        _tail(timed[timed["design"].isin(designs)], name, heading, designs)
-        for heading, designs in _families(digest).items()
-    ]
+    panels = [_tail(timed, name, fam) for fam in _families(digest)]
     reading = (
         f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
         f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
@@ -217,31 +240,48 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     return Group(f"tail-{name}", f"How long a {name} takes", reading, panels)
 
 
-def _tail(timed: pd.DataFrame, name: str, heading: str, designs: Sequence[str]) -> Markup:
+def _tail(timed: pd.DataFrame, name: str, fam: Family) -> Markup:
     """Draw one panel of ``tails``."""
-    present = [design for design in designs if design in set(timed["design"])]
-    with panel(heading, 3.1) as (figure, axes):
-        sns.ecdfplot(
-            data=timed.assign(us=timed["ns"] / 1000), x="us", weights="times", hue="design", hue_order=present,
-            palette={design: look(design).colour for design in present}, complementary=True, legend=False,
-            log_scale=True, ax=axes,
-        )  # fmt: skip
-        # seaborn adds the curves of a hue last one first
-        for design, line in zip(reversed(present), axes.lines, strict=True):
+    counts = timed[timed["design"].isin(fam.designs)].groupby("design")["times"].sum().to_dict()
+    present = [design for design in fam.designs if design in counts]
+    with panel(fam.heading, 2.6 + 0.2 * ((len(present) + 2) // 3)) as (figure, axes):
+        for design in present:
+            mine = timed[timed["design"] == design]
+            sns.ecdfplot(
+                x=mine["ns"] / 1000,
+                weights=mine["times"],
+                complementary=True,
+                color=look(design).colour,
+                ax=axes,
+            )
             on_off = look(design).dashes
-            line.set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
-        axes.set_yscale("log")
-        smallest = 1 / timed.groupby("design")["times"].sum().max()
-        axes.set_ylim(min(smallest, 0.1), 1.3)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.minorticks_off()
+            axes.lines[-1].set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
+        layer(dict(zip(present, axes.lines, strict=True)))
+        _logarithmic(axes, smallest=1 / max(counts.values()))
         axes.set_xlabel(f"µs a {name}")
         axes.set_ylabel("take longer")
-        axes.legend(handles=[marker_handle(design) for design in present], loc="lower left", handlelength=3)
+        handles = [marker_handle(design, marker=False) for design in present]
+        figure.legend(handles=handles, loc="outside lower left", ncols=3, handlelength=2.2, columnspacing=1.2)
         slowest = timed.groupby("design")["ns"].max()
-        said = f"The slowest {name}: " + ", ".join(f"{design} {duration(slowest[design])}" for design in present)
-        return inline(figure, slug(f"tail {name} {heading}"), f"Latency of a {name}: {heading}", f"{said}.")
+        said = f"The slowest {name}: " + ", ".join(
+            f"{design} {duration(slowest[design])}" for design in present
+        )
+        title = f"Latency of a {name}: {fam.heading}"
+        return inline(figure, slug(f"tail {name} {fam.heading}"), title, f"{said}.")
+
+
+def _logarithmic(axes: Axes, smallest: float) -> None:
+    """Set logarithmic scales for shares from ``smallest`` to 1 over microseconds."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(min(smallest, 0.1), 1.3)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low / 1.15, high * 1.15)
+    narrow = high / low < 30
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+    axes.minorticks_off()
 
 
 def where_time_goes(digest: Digest, trace_id: str | None) -> Group:

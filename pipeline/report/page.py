@@ -13,10 +13,11 @@ from pipeline.compare import NO_DIFFERENCE
 from pipeline.errors import DatasetError
 from pipeline.latency import cost_model
 from pipeline.report import figures, tables
-from pipeline.report.digest import QUESTION_AXES, Digest
+from pipeline.report.digest import QUESTION_AXES, Digest, plain
 from pipeline.report.style import HUES
 from pipeline.report.verdict import terminal_lines, verdict, worst_standing
 from pipeline.report.words import counted, share
+from pipeline.rows import checksum
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,9 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
     page = render(digest, dataset)
     out.parent.mkdir(parents=True, exist_ok=True)
     parts.replace(out.parent, out.name, page.encode())
-    return [stamp(digest) + line if number == 0 else line for number, line in enumerate(terminal_lines(digest))]
+    return [
+        stamp(digest) + line if number == 0 else line for number, line in enumerate(terminal_lines(digest))
+    ]
 
 
 def read_digest(dataset: Path, costs: str | None) -> Digest:
@@ -81,9 +84,9 @@ def coded(text: str) -> Markup:
 
 
 def stamp(digest: Digest) -> str:
-    """Return ``INCOMPLETE n/m: `` for a dataset that lacks planned cells, else nothing."""
+    """Return ``INCOMPLETE n/m`` for a dataset that lacks planned cells, else nothing."""
     facts = digest.df.attrs
-    return "" if facts["complete"] else f"INCOMPLETE {len(digest.df)}/{facts['planned']}: "
+    return "" if facts["complete"] else f"INCOMPLETE {len(digest.df)}/{facts['planned']}"
 
 
 def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
@@ -94,7 +97,8 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
     return {
         "hues": HUES,
         "facts": facts,
-        "stamp": stamp(digest).rstrip(": "),
+        "checksum": checksum(digest.table),
+        "stamp": stamp(digest),
         "verdict": verdict(digest),
         "scope": _scope(digest),
         "key": figures.key(digest),
@@ -114,6 +118,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "model": digest.model,
         "assumed_share": share(tables.assumed_share(digest)),
         "assumed": [act for act, cost in digest.model.costs.items() if cost.assumed],
+        "fixed": _fixed(digest, swept),
         "unswept": [name.replace("_", " ") for name in QUESTION_AXES if name not in swept],
         "per": digest.per,
         "baseline": digest.baseline,
@@ -122,6 +127,15 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "none_below": share(NO_DIFFERENCE),
         "dataset": dataset.name,
     }
+
+
+def _fixed(digest: Digest, swept: list[str]) -> str:
+    """Return the parameters that have one value in the whole study, in words."""
+    columns = [name for name in digest.df.attrs["parameters"] if name not in swept and "tree" not in name]
+    known = {name: digest.df[name].dropna().unique().tolist() for name in columns}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {plain(one[0])}" for name, one in known.items() if len(one) == 1
+    )
 
 
 def _scope(digest: Digest) -> str:

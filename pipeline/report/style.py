@@ -59,7 +59,9 @@ def look(design: str) -> Look:
     if design not in DESIGNS:
         return Look(len(HUES) - 1, _MARKERS[-1], rmap=False)
     row = DESIGNS[design]
-    mechanisms = list(dict.fromkeys(_mechanism(name) for name in DESIGNS))
+    # Copying designs first: the first two hues, black and grey, belong to what sharing is compared with.
+    order = sorted(DESIGNS, key=lambda name: DESIGNS[name].shares_tables)
+    mechanisms = list(dict.fromkeys(_mechanism(name) for name in order))
     number = list(DESIGNS).index(design)
     hue = mechanisms.index(_mechanism(design)) % len(HUES)
     return Look(hue, _MARKERS[number % len(_MARKERS)], rmap=row.rmap != "none")
@@ -76,6 +78,6 @@ def family(design: str) -> str:
 
 
 def _mechanism(design: str) -> tuple[str, str, str | None]:
-    """Return what the hue stands for: eager copies first, as DESIGNS lists them."""
+    """Return what the hue stands for."""
     row = DESIGNS[design]
     return (row.fork, row.creation, row.wrprotect)

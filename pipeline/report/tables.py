@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
 
 def standing(digest: Digest) -> Table:
-    """Return worst beside typical per design, against baseline, floor, and the eager copy with the same reverse mappings."""
+    """Return worst beside typical per design, against baseline, floor, and the eager copy with the same chains."""
     chosen, phrase = digest.population
     medians = chosen.groupby("design")[digest.metric].median().to_dict()
     base = digest.standings(digest.baseline) if digest.baseline else {}
@@ -60,7 +60,7 @@ def standing(digest: Digest) -> Table:
     rows = []
     for name in digest.designs:
         other = digest.counterpart(name)
-        alike = digest.standings(other).get(name) if other and other != name else None
+        alike = digest.standings(other).get(name) if other and other not in (name, digest.baseline) else None
         compared = [*_ratios(base.get(name)), *_ratios(floor.get(name)), *_ratios(alike)]
         lost = share(base[name].losing) if name in base else NOTHING
         rows.append([f"`{name}`", duration(medians.get(name, float("nan"))), *compared, lost])
@@ -70,7 +70,8 @@ def standing(digest: Digest) -> Table:
     caption = (
         f"Kernel time, also as a multiple of another design's on the same trace. Typical: median over {phrase}. "
         f"Worst: worst of the {digest.cells_each:,} cells of this sweep. Lost: share of all cells in which the design "
-        "is dearer than the baseline."
+        "is dearer than the baseline. The eager copy with the same reverse mapping is compared where that is not the "
+        "baseline itself."
     )
     return Table(caption, [*headings, "cells lost"], rows)
 
@@ -88,13 +89,13 @@ def extremes(digest: Digest) -> Table | None:
             replay = f"`forkbench show {cell.cell_id}`"
             rows.append([f"`{name}`", which, factor(cell.ratio), extra, cell.point, replay])
     caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
-    headings = ["design", "", f"times {digest.baseline}", f"more a {digest.per}", "where", "replay"]
+    headings = ["design", "", f"times {digest.baseline}", f"difference a {digest.per}", "where", "replay"]
     return Table(caption, headings, rows, frozenset({1, 4, 5})) if rows else None
 
 
 def along(digest: Digest, axis: Axis) -> Table:
     """Return the numbers behind the panels of one axis: typical and worst at each value."""
-    table = axis_table(digest, axis)
+    table = axis_table(digest, axis, digest.baseline)
     shown = factor if digest.baseline else number
     rows = []
     for name in digest.designs:
@@ -106,7 +107,11 @@ def along(digest: Digest, axis: Axis) -> Table:
             for value in axis.points
         ]
         rows.append([f"`{name}`", *cells])
-    unit = f"multiples of {digest.baseline}'s kernel time" if digest.baseline else f"µs of kernel time a {digest.per}"
+    unit = (
+        f"multiples of {digest.baseline}'s kernel time"
+        if digest.baseline
+        else f"µs of kernel time a {digest.per}"
+    )
     headings = ["design", *(f"{axis.label} {plain(value)}" for value in axis.points)]
     return Table(f"Typical / worst, in {unit}.", headings, rows)
 
@@ -131,7 +136,9 @@ def memory(digest: Digest) -> Table:
         rows.append([f"`{name}`", *values, *_ratios(base.get(name))])
     whats = ("allocated", "charged", "rmap elements")
     headings = ["design", *(f"{what}, {which}" for what in whats for which in ("typical", "highest"))]
-    headings += [f"allocated, times {digest.baseline or 'baseline'}, {which}" for which in ("typical", "worst")]
+    headings += [
+        f"allocated, times {digest.baseline or 'baseline'}, {which}" for which in ("typical", "worst")
+    ]
     caption = (
         "Peak memory in KiB: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
         "all levels. Charged: what the mms are told (VmPTE summed)."
@@ -167,10 +174,13 @@ def act_groups(digest: Digest) -> Table:
         for group, prefixes in ACT_GROUPS.items()
     }
     means = chosen[["design"]].assign(**spent).groupby("design").mean()
+    us: dict[str, list[float]] = {
+        str(name): (means.loc[[name]].to_numpy()[0] / 1000).tolist() for name in means.index
+    }
     rows = [
-        [f"`{name}`", *(number(float(ns) / 1000) for ns in means.loc[name]), number(means.loc[name].sum() / 1000)]
+        [f"`{name}`", *(number(part) for part in us[name]), number(sum(us[name]))]
         for name in digest.designs
-        if name in means.index
+        if name in us
     ]
     caption = f"Mean µs a {digest.per} by what is done, over the typical cells; see the cost model below for each act."
     return Table(caption, ["design", *spent, "all"], rows)
@@ -182,11 +192,17 @@ def sensitivity(digest: Digest) -> Table | None:
         return None
     found = [_scaled_standings(digest, scale) for scale in SENSITIVITY]
     rows = [
-        [f"`{name}`", *(factor(part[name].ratio) for part in found), *(factor(part[name].worst.ratio) for part in found)]
+        [
+            f"`{name}`",
+            *(factor(part[name].ratio) for part in found),
+            *(factor(part[name].worst.ratio) for part in found),
+        ]
         for name in digest.designs
         if name in found[0] and name != digest.baseline
     ]
-    headings = [f"{which}, assumed times {scale:g}" for which in ("typical", "worst") for scale in SENSITIVITY]
+    headings = [
+        f"{which}, assumed times {scale:g}" for which in ("typical", "worst") for scale in SENSITIVITY
+    ]
     caption = (
         f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they are; "
         "sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
@@ -198,7 +214,9 @@ def assumed_share(digest: Digest) -> float:
     """Return the share of the typical cells' kernel time, all designs together, that assumed costs make up."""
     chosen, _ = digest.population
     costs = digest.model.vector()
-    assumed = sum(float(chosen[act].sum()) * costs[ACT[act]] for act, cost in digest.model.costs.items() if cost.assumed)
+    assumed = sum(
+        float(chosen[act].sum()) * costs[ACT[act]] for act, cost in digest.model.costs.items() if cost.assumed
+    )
     total = float(chosen["total_ns"].sum())
     return assumed / total if total else float("nan")
 

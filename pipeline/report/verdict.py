@@ -77,7 +77,11 @@ def worst_case(digest: Digest) -> str:
         return ""
     cells = counted(digest.cells_each, "cell")
     lost = worst.worst.ratio > 1 + NO_DIFFERENCE
-    opening = f"Worst of {cells} of this sweep" if lost else f"No loss in any of the {cells} of this sweep; the worst"
+    opening = (
+        f"Worst of {cells} of this sweep"
+        if lost
+        else f"No loss in any of the {cells} of this sweep; the worst"
+    )
     return f"{opening}: {_cell(digest, worst.design, worst.worst)}."
 
 
@@ -164,7 +168,9 @@ def with_rmap(digest: Digest) -> str:
 def scope(digest: Digest) -> str:
     """Say what the study covers."""
     axes = listed([axis.label for axis in digest.axes]) or "nothing"
-    return f"Scope: {counted(len(digest.designs), 'design')}, {counted(len(digest.df), 'cell')}; swept: {axes}."
+    return (
+        f"Scope: {counted(len(digest.designs), 'design')}, {counted(len(digest.df), 'cell')}; swept: {axes}."
+    )
 
 
 def candidates(digest: Digest) -> list[str]:
@@ -221,7 +227,11 @@ def _sharing_outcome(compared: list[Standing]) -> str:
         return "sharing page tables wins"
     if losses == len(compared):
         return "sharing page tables loses"
-    return "sharing page tables makes no difference" if not wins + losses else "the outcome depends on the design,"
+    return (
+        "sharing page tables makes no difference"
+        if not wins + losses
+        else "the outcome depends on the design,"
+    )
 
 
 def _group(name: str, members: list[Standing], per: str) -> str:

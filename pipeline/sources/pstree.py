@@ -115,7 +115,7 @@ class _Reader:
         return True
 
     def _parent(self, number: int, bars: int) -> int:
-        """Return whose child a line with so many bars draws; branches further out are closed."""
+        """Return whose child a line with so many bars draws; branches further in are closed."""
         if bars < len(self.open):
             del self.open[bars + 1 :]
             return self.open[bars]

@@ -30,7 +30,7 @@ FIRST_PROGRAM_FILE = 2
 # keep stack and data of a big process as small as they are; the heap takes what is left.
 _STACK_PART, _STACK_MAX = 10, 8
 _DATA_PART, _DATA_MAX = 6, 16
-_LIBRARY_DATA_PART, _LIBRARY_DATA_MAX = 8, 8  # the cap is per library
+_LIBRARY_DATA_PART, _LIBRARY_DATA_MAX = 8, 8  # the cap is per library, and a quarter of its leaf table
 
 
 class Range(NamedTuple):
@@ -120,7 +120,7 @@ def lay_out(needs: Needs, geometry: Geometry) -> Layout:
     entries = geometry.entries
     library_start = -(-geometry.mmap_vpn // entries) * entries
     libraries = _libraries_that_fit(needs, geometry, library_start)
-    stack, data, library_data, heap = _divide(needs, libraries)
+    stack, data, library_data, heap = _divide(needs, libraries, entries)
     _refuse_low_part(needs.text + data + heap, geometry, library_start)
     stack_start = geometry.stack_top_vpn - stack
     heap_start = geometry.text_vpn + needs.text + data
@@ -145,7 +145,7 @@ def lay_out(needs: Needs, geometry: Geometry) -> Layout:
     )
 
 
-def _divide(needs: Needs, libraries: int) -> tuple[int, int, int, int]:
+def _divide(needs: Needs, libraries: int, entries: int) -> tuple[int, int, int, int]:
     """Return pages of stack, data, library data and heap; together ``needs.anon``."""
     left = needs.anon
     stack = min(left, max(1, min(_STACK_MAX, needs.anon // _STACK_PART)))
@@ -153,8 +153,8 @@ def _divide(needs: Needs, libraries: int) -> tuple[int, int, int, int]:
     data = min(left, max(1, min(_DATA_MAX, needs.anon // _DATA_PART)))
     left -= data
     with_data = min(libraries, needs.library)
-    share = max(with_data, min(_LIBRARY_DATA_MAX * with_data, needs.anon // _LIBRARY_DATA_PART))
-    library_data = min(left, share) if with_data else 0
+    most = with_data * max(1, min(_LIBRARY_DATA_MAX, entries // 4))
+    library_data = min(left, max(with_data, min(most, needs.anon // _LIBRARY_DATA_PART)))
     return stack, data, library_data, left - library_data
 
 
@@ -166,15 +166,20 @@ def _libraries_that_fit(needs: Needs, geometry: Geometry, library_start: int) ->
     entries = geometry.entries
     possible = max(1, (geometry.stack_top_vpn - library_start) // entries)
     libraries = max(min(needs.library_tables, pages), -(-pages // entries))
-    while libraries < possible and _largest_library(needs, libraries) > entries:
+    while libraries < possible and _largest_library(needs, libraries, entries) > entries:
         libraries += 1
     return min(libraries, possible)
 
 
-def _largest_library(needs: Needs, libraries: int) -> int:
+def _largest_library(needs: Needs, libraries: int, entries: int) -> int:
     """Return the pages of the largest of so many libraries, its data included; never too few."""
-    data = _divide(needs, libraries)[2]
-    return sum(-(-pages // libraries) for pages in (needs.library, needs.late, data))
+    data = _divide(needs, libraries, entries)[2]
+    parts = (
+        (needs.library, libraries),
+        (needs.late, libraries),
+        (data, max(1, min(libraries, needs.library))),
+    )
+    return sum(-(-pages // among) for pages, among in parts)
 
 
 class _LibraryCounts(NamedTuple):

@@ -1,0 +1,91 @@
+"""A Hypothesis state machine tells engine and oracle the same story; a difference shrinks to the shortest one.
+
+Each rule is one kind of event; Hypothesis chooses its details through the shadow of ``traces.RandomTrace``. At the
+end the whole story runs in lockstep, compared after every event. 225 stories for each of nine designs.
+"""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from lockstep import assert_lockstep
+from traces import RandomTrace
+
+from simcore import DESIGNS, tiny_geometry
+from simcore.events import Op
+
+CHOICES = st.randoms(use_true_random=False, note_method_calls=False)
+GEOMETRY = tiny_geometry(8, 2)
+
+
+class Machines(RuleBasedStateMachine):
+    """Build a trace rule by rule; ``design`` is set by the subclass that a test makes."""
+
+    design = DESIGNS["linux24"]
+
+    def __init__(self):
+        super().__init__()
+        self.story = RandomTrace(0, tasks=4)
+
+    def tell(self, op, choices, wild):
+        """Let the shadow write one event of a kind, if it can happen (or, if wild, in any case)."""
+        self.story.rng = choices
+        waiting = set(self.story.lender.values())
+        ready = [task for task in self.story.mapped if task not in waiting]
+        task = choices.randrange(self.story.tasks) if wild else choices.choice(ready)
+        if wild or op in (Op.READ, Op.WRITE, Op.EXEC, Op.EXIT) or task not in self.story.lender:
+            getattr(self.story, f"_{op.name.lower()}")(task, wild)
+
+    @rule(choices=CHOICES)
+    def mmap(self, choices):
+        self.tell(Op.MMAP, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def munmap(self, choices):
+        self.tell(Op.MUNMAP, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def read(self, choices):
+        self.tell(Op.READ, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def write(self, choices):
+        self.tell(Op.WRITE, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def fork(self, choices):
+        self.tell(Op.FORK, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def vfork(self, choices):
+        self.tell(Op.VFORK, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def exec(self, choices):
+        self.tell(Op.EXEC, choices, wild=False)
+
+    @rule(choices=CHOICES)
+    def exit(self, choices):
+        self.tell(Op.EXIT, choices, wild=False)
+
+    @rule(choices=CHOICES, op=st.sampled_from(list(Op)))
+    def anything(self, choices, op):
+        self.tell(op, choices, wild=True)
+
+    def teardown(self):
+        assert_lockstep(self.story.builder.build(), self.design, GEOMETRY)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_state_machine__engine_equals_oracle(design):
+    """Whatever story Hypothesis tells, both machines agree after every event."""
+    machine = type("Machines", (Machines,), {"design": DESIGNS[design]})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(225, settings.default.max_examples),
+            stateful_step_count=16,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,89 @@
+"""The observational law: whatever the design, each read sees what was written last.
+
+Each write stamps its page with the task and the number of its write; the oracle keeps what each read saw. One law
+tests all designs, also those not yet invented.
+"""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lockstep import advance
+from traces import RandomTrace, all_traces
+
+from simcore import DESIGNS, Mapping, TraceBuilder, VmaKind, tiny_geometry
+from simcore.simulate import start
+
+GEOMETRY = tiny_geometry(8, 2)
+
+
+def observations(trace, design, geometry=GEOMETRY):
+    """Return what each task's reads saw, in the task's order."""
+    oracle = start(trace, DESIGNS[design], geometry, "oracle")
+    assert advance(oracle, len(trace)) == []
+    return oracle.seen
+
+
+@pytest.mark.parametrize("design", [name for name in DESIGNS if name != "linux24"])
+def test_reads__see_the_same_under_every_design(design):
+    """Random traces of 400 events: each task's reads see the same stamps as under eager copy."""
+    for seed in range(25):
+        trace = RandomTrace(seed, wild=0.0).build(400)
+        assert observations(trace, design) == observations(trace, "linux24"), f"seed {seed}"
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_reads__see_the_same_for_every_short_trace(design):
+    """All traces of two events from the alphabet, each followed by reads of every mapped page."""
+    for trace in all_traces(2):
+        first = start(trace, DESIGNS[design], tiny_geometry(), "oracle")
+        other = start(trace, DESIGNS["linux24"], tiny_geometry(), "oracle")
+        advance(first, len(trace))
+        advance(other, len(trace))
+        assert first.seen == other.seen
+        assert contents(first) == contents(other)
+
+
+def contents(oracle):
+    """Return the stamp of every page that any task reaches, read through its own tables."""
+    return {
+        (number, vma.start + step): oracle.m.tasks[number].scratch.get(vma.start + step, stamp_at(oracle, number, vma, step))
+        for number, task in oracle.m.tasks.items()
+        for vma in task.mm.vmas
+        for step in range(vma.end - vma.start)
+    }  # fmt: skip
+
+
+def stamp_at(oracle, number, vma, step):
+    """Return the stamp of one page; an absent pte stands for what a fault would bring."""
+    vpn = vma.start + step
+    slot = oracle.m.tasks[number].mm.slots.get(vpn // oracle.m.geometry.entries)
+    pte = slot.table.ptes.get(vpn % oracle.m.geometry.entries) if slot else None
+    if pte is not None:
+        return pte.page.stamp
+    if vma.file < 0:
+        return oracle.m.zero_page.stamp
+    page = oracle.m.file_pages.get((vma.file, vma.offset + step))
+    fresh = oracle.m.zero_page.stamp if vma.kind == VmaKind.SHM else (-2 - vma.file, vma.offset + step)
+    return page.stamp if page else fresh
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_generations__each_sees_its_own_past(design, data):
+    """Hypothesis draws a chain of forks with writes between; every generation reads back its own history."""
+    builder = TraceBuilder()
+    builder.mmap(0, Mapping(0, 6, VmaKind.ANON))
+    alive = [0]
+    for child in range(1, 6):
+        for _ in range(data.draw(st.integers(0, 3))):
+            builder.write(data.draw(st.sampled_from(alive)), data.draw(st.integers(0, 5)))
+        builder.fork(data.draw(st.sampled_from(alive)), child)
+        alive.append(child)
+        if len(alive) > 2 and data.draw(st.booleans()):
+            builder.exit(alive.pop(data.draw(st.integers(0, len(alive) - 1))))
+    for task in alive:
+        builder.write(task, data.draw(st.integers(0, 5)))
+        builder.read(task, 0, 6)
+    trace = builder.build()
+    assert observations(trace, design) == observations(trace, "linux24")

@@ -1,0 +1,211 @@
+"""What a user types, reads, and gets back as exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from tiny_study import TINY_CELLS
+
+from pipeline import cli, store
+from pipeline.plan import make_plan
+from pipeline.provenance import model_version, provenance
+from pipeline.study import load_study
+from pipeline.sweep import run_study
+from pipeline.writer import Dataset
+from simcore.designs import AXES, DESIGNS
+from simcore.workloads import WORKLOADS
+
+
+@pytest.fixture
+def dataset(write_study, tmp_path):
+    """Return the folder of the tiny study's dataset, where commands look for it by themselves."""
+    run_study(load_study(write_study()), tmp_path / "results" / "tiny", 0, quiet=True)
+    return tmp_path / "results" / "tiny"
+
+
+def modules_after(statement):
+    """Return the top-level modules that a fresh interpreter has after a statement."""
+    code = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_of_commands__is_light():
+    """Asking for help loads nothing heavy."""
+    assert not modules_after("import pipeline.cli") & {
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "dask",
+        "numba",
+        "yaml",
+        "rich",
+    }
+
+
+def test_import_of_workers__is_the_simulator_only():
+    """Every start of a worker pays for its imports: numpy, numba and the simulator, nothing else."""
+    assert not modules_after("import pipeline.work") & {
+        "pandas",
+        "pyarrow",
+        "dask",
+        "yaml",
+        "click",
+        "rich",
+        "seaborn",
+    }
+
+
+def test_check__says_what_a_study_holds(write_study, forkbench):
+    """A study without faults is told with its size; exit code 0."""
+    done = forkbench("check", write_study())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"study.yaml: no problems; {TINY_CELLS} cells: 18 traces under 4 designs\n")
+
+
+def test_plan__counts_and_estimates(write_study, forkbench):
+    """A plan tells the counts per axis, the cells, what is done, and from how many cells it estimates."""
+    facts = json.loads(forkbench("plan", write_study(), "--json").stdout)
+    assert facts["axes"] == {"tree": 3, "exec_ratio": 3}
+    assert (facts["designs"], facts["replicates"], facts["traces"], facts["cells"]) == (4, 2, 18, TINY_CELLS)
+    assert (facts["done"], facts["dataset"]) == (0, "results/tiny")
+    assert facts["core_seconds_from_cells"] == 12
+    assert facts["core_seconds"] >= 0
+
+
+def test_plan__knows_what_is_done(write_study, dataset, forkbench):
+    """A plan counts the rows that are there, also those of a smaller study."""
+    assert store.status(dataset).done == TINY_CELLS
+    done = forkbench("plan", write_study(), "--set", "replicates=3")
+    assert f"done already in results/tiny: {TINY_CELLS}; to simulate: {TINY_CELLS // 2}" in done.stdout
+    assert re.search(r"about [\d.,]+ s of one core, from 12 cells simulated just now", done.stdout)
+
+
+def test_show__prints_the_cell_and_a_line_that_replays_it(dataset, forkbench):
+    """Six digits of an id find the cell; the printed line simulates it again to the stored row."""
+    cell = store.read_plan(dataset).cells[9]
+    shown = forkbench("show", cell.cell_id[:6])
+    assert shown.returncode == 0, shown.stderr
+    assert f"cell:      {cell.cell_id}\n" in shown.stdout
+    assert f"design:    {cell.design}\n" in shown.stdout
+    for name, value in cell.trace.params.items():
+        assert f"  {name}: {json.dumps(value)}\n" in shown.stdout
+    assert "state:     done" in shown.stdout
+    [line] = [line for line in shown.stdout.splitlines() if line.startswith("replay:")]
+    replayed = forkbench(*line.split()[2:])
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout.endswith("equal to the stored row\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "12345"], "'12345' is not a cell's id; an id is at least 6 hexadecimal digits"),
+        (
+            ["show", "ffffffffffffffff"],
+            "no cell's id begins with 'ffffffffffffffff' in results/, where there is no",
+        ),
+        (["show", "123456", "--results", "nowhere"], "nowhere: not a dataset, there is no such folder"),
+        (["check", "nowhere.yaml"], "nowhere.yaml: no such file or directory; name a study's YAML file"),
+        (["check", "."], ".: is a folder; a study is a YAML file"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
+        (["run", "study.yaml", "--workers", "-1"], "-1 is not in the range 0<=x<=256"),
+        (["run", "study.yaml", "--results", "study.yaml"], "study.yaml: is a file; a dataset is a folder"),
+        (
+            ["run", "study.yaml", "--results", "study.yaml/x"],
+            "study.yaml/x: cannot be written (not a directory)",
+        ),
+        (["run", "study.yaml", "--results", "."], ".: holds other files and no plan.json"),
+        (["run", "study.yaml", "--set", "replicates"], "--set 'replicates': not key=value"),
+        (
+            ["report", "nowhere"],
+            "nowhere: not a dataset, there is no such folder; forkbench run STUDY makes one",
+        ),
+        (["report", "."], ".: not a dataset, it has no plan.json"),
+        (["report", "nowhere", "--costs", "pc2002"], "unknown cost model 'pc2002'; did you mean 'pc-2002'?"),
+        (["designs", "linus"], "unknown design 'linus'; did you mean 'linus_pmd'?"),
+        (["workloads", "forest"], "unknown workload 'forest'; known are tree"),
+        (["tree", "nowhere"], "No such file or directory"),
+        (["tree", "study.yaml"], "study.yaml: listing: "),
+        (["plant"], "No such command 'plant'"),
+    ],
+)
+def test_refusal__is_one_message_and_exit_code_two(write_study, forkbench, arguments, message):
+    """Whatever is asked wrongly is refused with a message, without a traceback."""
+    write_study()
+    done = forkbench(*arguments)
+    assert done.returncode == 2, done
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_our_fault__is_told_with_traceback_and_replay(monkeypatch, capsys):
+    """An exception that nobody foresaw exits with 3, the traceback, and the command that replays it."""
+
+    def broken(_file, _sets):
+        raise ZeroDivisionError("of our own making")
+
+    monkeypatch.setattr("pipeline.study.load_study", broken)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", "a study.yaml"])
+    assert ended.value.code == cli.OUR_FAULT == 3
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError: of our own making" in told
+    assert told.endswith("  forkbench check 'a study.yaml'\n")
+
+
+def test_designs__are_all_listed_and_explained(forkbench):
+    """Each design is listed, and explained axis by axis."""
+    listed = forkbench("designs").stdout
+    assert [line.split()[0] for line in listed.splitlines() if not line.startswith(" ")] == list(DESIGNS)
+    told = forkbench("designs", "linus_pmd").stdout
+    assert "2002, never merged" in told
+    assert "wrprotect: pmd" in told
+    assert AXES["wrprotect"]["pmd"].split()[0] in told
+
+
+def test_workloads__tell_every_parameter(forkbench):
+    """Each parameter of a workload is told with its range and default."""
+    assert forkbench("workloads").stdout.startswith("tree")
+    told = forkbench("workloads", "tree").stdout
+    for parameter in WORKLOADS["tree"].parameters:
+        assert re.search(rf"^{parameter.name} ", told, flags=re.MULTILINE)
+    assert "[number from 0 to 1; default" in " ".join(told.split())
+
+
+def test_tree__reads_standard_input(forkbench):
+    """Statistics of a listing from a pipe, as JSON and in words."""
+    listing = "init-+-bash---make\n     `-sshd\n"
+    facts = json.loads(forkbench("tree", "-", "--json", stdin=listing).stdout)
+    assert (facts["processes"], facts["max_depth"], facts["kernel_threads"]) == (4, 2, 0)
+    assert "user processes" in forkbench("tree", "-", stdin=listing).stdout
+
+
+def test_report__is_written_where_it_is_said(dataset, tmp_path, forkbench):
+    """A report goes to reports/ or to --out, and the verdict is printed."""
+    done = forkbench("report", dataset)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("report: reports/tiny.html\n")
+    assert len(done.stdout.splitlines()) == 4
+    other = forkbench("report", dataset, "--out", "deep/down/here.html", "--costs", "pc-2002")
+    assert other.returncode == 0, other.stderr
+    assert (tmp_path / "deep" / "down" / "here.html").stat().st_size > 10_000
+
+
+def test_report_of_unfinished_dataset__says_incomplete(write_study, dataset, forkbench):
+    """A report on some of the cells says how many."""
+    more = make_plan(load_study(write_study(replicates=3)), model_version())
+    with Dataset(dataset, more, provenance()) as opened:
+        assert len(opened.done) == TINY_CELLS
+    done = forkbench("report", dataset)
+    assert done.returncode == 0, done.stderr
+    assert f"INCOMPLETE: {TINY_CELLS} of {len(more.cells)} cells" in done.stdout
+
+
+def test_version__is_told(forkbench):
+    """The version is that of the package."""
+    assert re.fullmatch(r"forkbench, version \d+\.\d+\.\d+\n", forkbench("--version").stdout)
