@@ -65,7 +65,7 @@ class RandomTrace:
         start = self.rng.randrange(self.pages)
         count = min(self.rng.choice([1, 1, 2, 3, 4, 6, 9]), self.pages - start)
         kind = self.rng.choice(list(VmaKind))
-        taken = set(self.mapped.get(task, []))
+        taken = {max(page, ~page) for page in self.mapped.get(task, [])}
         fresh = not taken & set(range(start, start + count))
         if not fresh and not wild:
             return

@@ -36,28 +36,14 @@ def modules_after(statement):
 
 def test_import_of_commands__is_light():
     """Asking for help loads nothing heavy."""
-    assert not modules_after("import pipeline.cli") & {
-        "numpy",
-        "pandas",
-        "pyarrow",
-        "dask",
-        "numba",
-        "yaml",
-        "rich",
-    }
+    heavy = {"numpy", "pandas", "pyarrow", "dask", "numba", "yaml", "rich"}
+    assert not modules_after("import pipeline.cli") & heavy
 
 
 def test_import_of_workers__is_the_simulator_only():
     """Every start of a worker pays for its imports: numpy, numba and the simulator, nothing else."""
-    assert not modules_after("import pipeline.work") & {
-        "pandas",
-        "pyarrow",
-        "dask",
-        "yaml",
-        "click",
-        "rich",
-        "seaborn",
-    }
+    heavy = {"pandas", "pyarrow", "dask", "pydantic", "click", "rich", "seaborn", "jinja2"}
+    assert not modules_after("import pipeline.work") & heavy
 
 
 def test_check__says_what_a_study_holds(write_study, forkbench):

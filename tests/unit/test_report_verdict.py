@@ -1,0 +1,164 @@
+"""The verdict says what the data say, whatever they say."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pipeline.report.digest import Digest
+from pipeline.report.verdict import champion, terminal_lines, verdict
+from simcore.costs import PC_2002
+
+GAP = "\N{NO-BREAK SPACE}"
+
+
+def digest(times, **facts):
+    """Return a digest of designs -> total ns per fork on trace 0, 1, ...; the exec ratio grows with the trace."""
+    rows = [
+        {
+            "cell_id": f"{design}-{trace}", "trace_id": f"t{trace}", "design": design, "workload": "tree",
+            "geometry": "i386", "replicate": 0, "creations": 1, "exec_ratio": trace / 2, "total_ns": ns,
+            "total_ns_per_fork": ns, "creation_ns_mean": ns / 2, "rest_ns_per_fork": ns / 2,
+        }
+        for design, values in times.items()
+        for trace, ns in enumerate(values)
+    ]  # fmt: skip
+    df = pd.DataFrame(rows)
+    known = {"baseline": "linux24", "floor": "vfork", "parameters": ["exec_ratio"], "complete": True}
+    df.attrs = known | facts
+    return Digest(df, None, PC_2002)
+
+
+def said(found):
+    """Return the statements by heading, without no-break spaces."""
+    return {heading: text.replace(GAP, " ") for heading, text in verdict(found)}
+
+
+WINS = digest({"linux24": [1e6, 1e6], "phillips": [8e5, 9e5], "vfork": [5e5, 5e5]})
+LOSES = digest(
+    {"linux24": [1e6, 1e6], "phillips": [11e5, 13e5], "linus_pmd": [12e5, 12e5], "vfork": [5e5, 5e5]}
+)
+SAME = digest({"linux24": [1e6, 1e6], "phillips": [1.001e6, 1.002e6]})
+MIXED = digest({"linux24": [1e6, 1e6], "phillips": [5e5, 7e5], "linus_pmd": [11e5, 25e5]})
+
+
+def test_verdict__sharing_wins():
+    """All sharing designs are cheaper: said with the size, the best cell and the way to the floor."""
+    found = said(WINS)
+    assert (
+        "sharing page tables wins against `linux24`: less kernel time with `phillips` (15 % less"
+        in found["Typical"]
+    )
+    assert found["Worst"].startswith(
+        "No loss in any of the 2 cells of this sweep; the worst: `phillips` needs 10 % less"
+    )
+    assert (
+        "20 % less kernel time than `linux24`, \N{MINUS SIGN}200 µs a fork, at exec ratio 0" in found["Best"]
+    )
+    assert found["Against the floor"].endswith("`phillips` goes 30 % of that way.")
+
+
+def test_verdict__sharing_loses():
+    """All sharing designs are dearer: the worst cell is named with the command that replays it."""
+    found = said(LOSES)
+    assert "sharing page tables loses against `linux24`" in found["Typical"]
+    assert (
+        "Worst of 2 cells of this sweep: `phillips` needs 30 % more kernel time than `linux24`"
+        in found["Worst"]
+    )
+    assert "(`forkbench show phillips-1`)" in found["Worst"]
+    assert found["Best"].startswith("No gain in any cell of the sweep")
+    assert "no sharing design comes nearer to it than the baseline does" in found["Against the floor"]
+
+
+def test_verdict__no_difference():
+    """Differences below half a percent are called none."""
+    found = said(SAME)
+    assert "sharing page tables makes no difference" in found["Typical"]
+    assert "no difference with `phillips` (the same" in found["Typical"]
+    assert "Against the floor" not in found
+
+
+def test_verdict__depends_on_the_design():
+    """Winners come before losers; a multiple is called one."""
+    found = said(MIXED)
+    assert "less kernel time with `phillips` (40 % less" in found["Typical"]
+    assert "more kernel time with `linus_pmd` (80 % more" in found["Typical"]
+    assert "`linus_pmd` needs 2.5 times the kernel time of `linux24`" in found["Worst"]
+    assert champion(MIXED) == "phillips"
+
+
+def test_verdict__says_where_along_an_axis_it_pays():
+    """The best design's lowest and highest median stand with the values at which they are."""
+    found = said(MIXED)["Where it pays"]
+    assert "`phillips`, of these the design that does best" in found
+    assert "loses to `linux24` in 0 % of all cells" in found
+    assert "exec ratio: 50 % less at 0, 30 % less at 0.5" in found
+
+
+def test_verdict__time_moved_adds_up():
+    """What fork saves and what the rest gives back are told with their sum."""
+    found = said(WINS)["Where the time goes"]
+    assert "takes 425 µs under `phillips` and 500 µs under `linux24` (\N{MINUS SIGN}75.0 µs)" in found
+    assert "all together \N{MINUS SIGN}150 µs a fork" in found
+
+
+def test_verdict__chains_are_compared_with_chains():
+    """A design with reverse mappings is compared with the eager copy that has them, not with the baseline."""
+    times = {"linux24": [1e6], "rmap25": [2e6], "phillips_rmap": [1.5e6], "phillips": [9e5]}
+    found = said(digest(times))
+    assert "phillips_rmap" not in found["Typical"]
+    assert "`phillips_rmap` needs 25 % less kernel time than `rmap25`" in found["With reverse mapping"]
+
+
+def test_verdict__without_a_baseline():
+    """Nothing is called better or worse; times are given, lowest first."""
+    found = said(digest({"phillips": [2e6], "linus_pmd": [1e6]}))
+    assert list(found) == ["Typical"]
+    assert "(median): `linus_pmd` 1.00 ms, `phillips` 2.00 ms" in found["Typical"]
+    assert "baseline ran on none of them" in found["Typical"]
+
+
+def test_verdict__of_one_design():
+    """One design by itself has a time and no verdict."""
+    found = said(digest({"phillips": [2e6]}, baseline="phillips", floor="phillips"))
+    assert list(found) == ["Typical"]
+    assert "only one design ran" in found["Typical"]
+
+
+def test_verdict__without_a_sharing_design():
+    """Other designs are compared with the baseline as they are."""
+    found = said(digest({"linux24": [1e6], "rmap25": [2e6], "vfork": [5e5]}))
+    assert (
+        "the other designs against `linux24`: more kernel time with `rmap25` (2.0 times as much"
+        in found["Typical"]
+    )
+    assert "`vfork`, the floor, needs 50 % less" in found["Against the floor"]
+    assert "Where it pays" not in found
+
+
+def test_verdict__a_floor_that_is_none():
+    """Where vfork is not cheaper, nobody is measured by the way to it."""
+    found = said(digest({"linux24": [1e6], "phillips": [9e5], "vfork": [1e6]}))
+    assert found["Against the floor"].endswith("so it is no floor there.")
+
+
+def test_verdict__baseline_missing_on_some_traces():
+    """In an unfinished study only traces that the baseline ran on are compared."""
+    found = said(digest({"linux24": [1e6], "phillips": [2e6, 9e9]}))
+    assert "`phillips` (2.0 times as much, +1.00 ms a fork)" in found["Typical"]
+
+
+def test_verdict__of_one_point_says_so():
+    """A study that sweeps nothing has one point, and no axis is spoken of."""
+    found = said(digest({"linux24": [1e6], "phillips": [2e6]}, parameters=[]))
+    assert "at the only point of the study" in found["Worst"]
+    assert "Where it pays" not in found
+
+
+def test_terminal_lines__are_three_and_plain():
+    """Always three lines, without markup."""
+    for found in (WINS, LOSES, SAME, MIXED, digest({"phillips": [2e6]}, baseline=None, floor=None)):
+        lines = terminal_lines(found)
+        assert len(lines) == 3
+        assert all(lines)
+        assert not any("`" in line or "\n" in line for line in lines)
