@@ -19,7 +19,7 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numba
 
@@ -62,12 +62,12 @@ def _cache_folder() -> Path | None:
 
 CACHE_FOLDER = _cache_folder() if ENABLED else None
 if CACHE_FOLDER is not None:
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]
 
 
 def jit(function: F) -> F:
     """Compile a function, or return it as it is if FORKBENCH_JIT is 0."""
     if not ENABLED:
         return function
-    compiled: F = numba.njit(cache=CACHE_FOLDER is not None, boundscheck=BOUNDSCHECK, nogil=True)(function)
-    return compiled
+    compile_it = numba.njit(cache=CACHE_FOLDER is not None, boundscheck=BOUNDSCHECK, nogil=True)
+    return cast("F", compile_it(function))

@@ -15,7 +15,7 @@ from simcore.spawn import as_vfork_runs_it
 if TYPE_CHECKING:
     from simcore.result import Result
 
-ENGINES = {"fast": Engine, "oracle": Oracle}
+ENGINES: dict[str, type[Engine | Oracle]] = {"fast": Engine, "oracle": Oracle}
 
 
 def simulate(

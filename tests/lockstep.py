@@ -18,9 +18,13 @@ def assert_lockstep(trace: Trace, design: Design, geometry: Geometry, every: int
     """Assert that engine and oracle agree on refusals, and on state and counts every so many events."""
     fast, slow = start(trace, design, geometry, "fast"), start(trace, design, geometry, "oracle")
     for stop in [*range(every, len(trace), every), len(trace)]:
-        assert advance(fast, stop) == advance(slow, stop), f"{design.name}: refusals differ before event {stop}"
+        assert advance(fast, stop) == advance(slow, stop), (
+            f"{design.name}: refusals differ before event {stop}"
+        )
         state = fast.snapshot()
-        assert state.canonical() == slow.snapshot().canonical(), f"{design.name}: states differ before event {stop}"
+        assert state.canonical() == slow.snapshot().canonical(), (
+            f"{design.name}: states differ before event {stop}"
+        )
         check_invariants(state, design, geometry)  # holds for the oracle too then: the states are equal
         assert_equal_results(fast.result(), slow.result())
 

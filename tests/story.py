@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lockstep import advance
+
 from simcore import DESIGNS, Design, Geometry, Mapping, TraceBuilder, VmaKind, tiny_geometry
 from simcore.invariants import check_invariants
 from simcore.simulate import start
@@ -68,13 +69,15 @@ class Story:
             before = machine.result().counts()
             done = 0
             for step, acts, strict in [*self._expected, (self._count, {}, False)]:
-                assert advance(machine, step - 1 if step - 1 > done else done) == []
+                assert advance(machine, max(done, step - 1)) == []
                 if step > done:
                     before = machine.result().counts()
                     assert advance(machine, step) == []
                 check_invariants(machine.snapshot(), design, self.geometry)
                 after = machine.result().counts()
-                spent = {name: after[name] - before[name] for name in after if not name.endswith(("_max", "_end"))}
+                spent = {
+                    name: after[name] - before[name] for name in after if not name.endswith(("_max", "_end"))
+                }
                 expected = {name: acts.get(name, 0) for name in (spent if strict else acts)}
                 found = {name: spent[name] for name in expected}
                 assert found == expected, f"{engine}, step {step} ({trace.events[step - 1]})"

@@ -15,9 +15,16 @@ from simcore.events import Op
 PAGES = 32
 FILE_OF = {VmaKind.FILE_PRIVATE: 0, VmaKind.FILE_SHARED: 0, VmaKind.SHM: 1}
 IMAGES = (
-    [Mapping(0, 3, VmaKind.FILE_PRIVATE, writable=False, file=0), Mapping(3, 3, VmaKind.ANON), Mapping(28, 4, VmaKind.STACK)],
-    [Mapping(1, 6, VmaKind.FILE_PRIVATE, writable=True, file=2), Mapping(9, 2, VmaKind.SHM, writable=True, file=1)],
-)  # fmt: skip
+    [
+        Mapping(0, 3, VmaKind.FILE_PRIVATE, writable=False, file=0),
+        Mapping(3, 3, VmaKind.ANON),
+        Mapping(28, 4, VmaKind.STACK),
+    ],
+    [
+        Mapping(1, 6, VmaKind.FILE_PRIVATE, writable=True, file=2),
+        Mapping(9, 2, VmaKind.SHM, writable=True, file=1),
+    ],
+)
 
 
 class RandomTrace:
@@ -86,7 +93,9 @@ class RandomTrace:
 
     def _touch(self, task: int, wild: bool, *, write: bool) -> None:
         pages = self.mapped.get(task, [])
-        allowed = [page for page in pages if page >= 0] + ([] if write else [~page for page in pages if page < 0])
+        allowed = [page for page in pages if page >= 0] + (
+            [] if write else [~page for page in pages if page < 0]
+        )
         verb = "write" if write else "read"
         if wild or not allowed:
             if wild:

@@ -23,7 +23,7 @@ SETTINGS: Any = {
     "svg.hashsalt": "forkbench",  # ids do not depend on chance
     "font.family": "DejaVu Sans",  # comes with matplotlib, so widths are the same everywhere
 }
-_FONT = re.compile(r"font: ([^;\"]*?)'?DejaVu Sans'?[^;\"]*")
+_FONT = re.compile(r"'?DejaVu Sans'?[^;\"<]*(?=[;\"])")
 _DROPPED = (
     re.compile(r"^.*?(?=<svg)", re.DOTALL),  # prologue and doctype
     re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL),
@@ -53,7 +53,7 @@ def inline(figure: Figure, name: str, title: str, description: str) -> Markup:
     drawn = text.getvalue()
     for pattern in _DROPPED:
         drawn = pattern.sub("", drawn)
-    drawn = _own_ids(_page_colours(_FONT.sub(r"font: \1var(--sans)", drawn)), name)
+    drawn = _own_ids(_page_colours(_FONT.sub("var(--sans)", drawn)), name)
     return Markup(_labelled(drawn, name, title, description))  # noqa: S704 - title and description are escaped
 
 

@@ -237,4 +237,4 @@ class Engine:
 
 def _plain(rows: npt.NDArray[np.void]) -> IntArray:
     """Return events as an int64 array [n, 8]."""
-    return np.ascontiguousarray(rows).view(np.int64).reshape(len(rows), len(EVENT_DTYPE))
+    return np.ascontiguousarray(rows).view(np.int64).reshape(len(rows), len(EVENT_DTYPE.names or ()))

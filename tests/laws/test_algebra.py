@@ -25,7 +25,10 @@ def random_results(seeds=range(12), length=600):
 def test_marking__mark_visits_at_most_what_sole_visits_at_most_what_each_visits():
     """Ptes visited at fork: mark <= sole <= each on every trace, and each inequality is strict on some."""
     visits = [
-        [results[name].acts[ACT["ptes_visited_fork"]] for name in ("phillips_mark", "phillips_sole", "phillips")]
+        [
+            results[name].acts[ACT["ptes_visited_fork"]]
+            for name in ("phillips_mark", "phillips_sole", "phillips")
+        ]
         for results in random_results(range(40))
     ]
     assert all(mark <= sole <= each for mark, sole, each in visits)
@@ -45,7 +48,11 @@ def test_marking__changes_nothing_but_the_visits():
 def test_rmap__changes_nothing_but_chains():
     """A design and its twin with pte_chains differ in chain elements alone."""
     for results in random_results():
-        for plain, chained in (("linux24", "rmap25"), ("phillips", "phillips_rmap"), ("linus_pmd", "linus_rmap")):
+        for plain, chained in (
+            ("linux24", "rmap25"),
+            ("phillips", "phillips_rmap"),
+            ("linus_pmd", "linus_rmap"),
+        ):
             one, other = results[plain].counts(), results[chained].counts()
             assert {name for name in one if one[name] != other[name]} <= RMAP_ACTS
 
@@ -140,14 +147,16 @@ def test_conservation__what_was_taken_is_held_or_was_dropped():
             ptes = sum(view.pte_mapcount for view in state.frames.values())
             objects = sum(view.kind == "shm" for view in state.frames.values())
             assert counts["pages_allocated"] - counts["pages_freed"] == counts["pages_end"]
-            assert (
-                counts["pages_allocated"] + counts["refs_taken"] - counts["refs_dropped"]
-                == ptes + objects
-            )
+            assert counts["pages_allocated"] + counts["refs_taken"] - counts["refs_dropped"] == ptes + objects
             assert counts["leaf_tables_allocated"] - counts["leaf_tables_freed"] == counts["leaf_tables_end"]
-            assert counts["upper_tables_allocated"] - counts["upper_tables_freed"] + 1 == counts["upper_tables_end"]
+            assert (
+                counts["upper_tables_allocated"] - counts["upper_tables_freed"] + 1
+                == counts["upper_tables_end"]
+            )
             assert (counts["rmap_added"] - counts["rmap_removed"]) * 16 == counts["rmap_bytes_end"]
-            assert counts["tlb_mms_reached"] == sum(counts[f"tlb_flush_{kind}"] for kind in ("page", "range", "mm"))
+            assert counts["tlb_mms_reached"] == sum(
+                counts[f"tlb_flush_{kind}"] for kind in ("page", "range", "mm")
+            )
 
 
 def test_vectors__each_event_has_its_own_and_each_fault_one_class():

@@ -46,7 +46,7 @@ def test_reads__see_the_same_for_every_short_trace(design):
 def contents(oracle):
     """Return the stamp of every page that any task reaches, read through its own tables."""
     return {
-        (number, vma.start + step): oracle.m.tasks[number].scratch.get(vma.start + step, stamp_at(oracle, number, vma, step))
+        (number, vma.start + step): stamp_at(oracle, number, vma, step)
         for number, task in oracle.m.tasks.items()
         for vma in task.mm.vmas
         for step in range(vma.end - vma.start)
@@ -54,8 +54,10 @@ def contents(oracle):
 
 
 def stamp_at(oracle, number, vma, step):
-    """Return the stamp of one page; an absent pte stands for what a fault would bring."""
+    """Return what a task would read in one page; an absent pte stands for what a fault would bring."""
     vpn = vma.start + step
+    if vpn in oracle.m.tasks[number].scratch:
+        return oracle.m.tasks[number].scratch[vpn]
     slot = oracle.m.tasks[number].mm.slots.get(vpn // oracle.m.geometry.entries)
     pte = slot.table.ptes.get(vpn % oracle.m.geometry.entries) if slot else None
     if pte is not None:

@@ -1,7 +1,8 @@
 """Eager copy: what fork, the child's writes and the parent's writes cost, derived by hand."""
 
-from simcore import Mapping
 from story import ANON, FILE, Story
+
+from simcore import Mapping
 
 
 def parent_with_three_pages(design: str) -> Story:
@@ -36,7 +37,12 @@ def test_write_after_fork__first_writer_copies_and_the_other_reuses():
     """Page 0 has mapcount 2: the first write copies it and drops a reference; then the other pte is alone."""
     story = parent_with_three_pages("linux24").fork(0, 1)
     story.write(1, 0).costs(
-        faults_cow_copy=1, pages_allocated=1, pages_copied=1, refs_dropped=1, tlb_flush_page=1, tlb_mms_reached=1
+        faults_cow_copy=1,
+        pages_allocated=1,
+        pages_copied=1,
+        refs_dropped=1,
+        tlb_flush_page=1,
+        tlb_mms_reached=1,
     )
     story.write(0, 0).costs(faults_cow_reuse=1, tlb_flush_page=1, tlb_mms_reached=1)
     story.write(0, 0).costs()
@@ -56,7 +62,12 @@ def test_zero_page__is_copied_without_reference_or_protection():
     story.read(0, 0).costs(faults_zero_page=1, leaf_tables_allocated=1, pmds_written=1)
     story.fork(0, 1).among(ptes_copied_fork=1, refs_taken=0, ptes_wrprotected_fork=0, rmap_added=0)
     story.write(1, 0).costs(
-        faults_cow_copy=1, pages_allocated=1, pages_zeroed=1, rmap_added=1, tlb_flush_page=1, tlb_mms_reached=1
+        faults_cow_copy=1,
+        pages_allocated=1,
+        pages_zeroed=1,
+        rmap_added=1,
+        tlb_flush_page=1,
+        tlb_mms_reached=1,
     )
     story.end()
 
@@ -69,7 +80,12 @@ def test_private_file__first_write_copies_the_cache_page():
     )
     story.read(0, 1).costs(faults_file_map=1, refs_taken=1)
     story.write(0, 1).costs(
-        faults_cow_copy=1, pages_allocated=1, pages_copied=1, refs_dropped=1, tlb_flush_page=1, tlb_mms_reached=1
+        faults_cow_copy=1,
+        pages_allocated=1,
+        pages_copied=1,
+        refs_dropped=1,
+        tlb_flush_page=1,
+        tlb_mms_reached=1,
     )
     story.end()
 

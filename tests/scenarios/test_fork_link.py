@@ -1,9 +1,9 @@
 """Shared tables: link, unshare, reuse, drop, and the rules that are easy to get wrong, derived by hand."""
 
 import pytest
+from story import ANON, FILE, FILE_SHARED, SHM, Story
 
 from simcore import DESIGNS, Mapping, tiny_geometry
-from story import ANON, FILE, FILE_SHARED, SHM, Story
 
 LINKING = [name for name, design in DESIGNS.items() if design.shares_tables]
 BY_PTE = [name for name in LINKING if DESIGNS[name].wrprotect != "pmd"]
@@ -95,7 +95,9 @@ def test_read_fault__fills_the_shared_table_for_everybody(design):
 def test_reuse__by_pmd_the_last_sharer_pays_one_fault_a_table(design):
     """The ptes were never made read-only: after the child has gone, reopening the entry serves all three pages."""
     story = parent_with_three_pages(design).fork(0, 1).exit(1).write(0, 0, 3)
-    story.costs(faults_table_only=1, leaf_tables_reused=1, pmds_written=1, tlb_flush_page=1, tlb_mms_reached=1)
+    story.costs(
+        faults_table_only=1, leaf_tables_reused=1, pmds_written=1, tlb_flush_page=1, tlb_mms_reached=1
+    )
     story.end()
 
 

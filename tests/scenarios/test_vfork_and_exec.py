@@ -1,7 +1,8 @@
 """Creation for exec: vfork, borrowed mms, exec and exit, derived by hand."""
 
-from simcore import Mapping
 from story import ANON, FILE, SHM, Story
+
+from simcore import Mapping
 
 PROGRAM = [Mapping(0, 4, FILE, writable=False, file=0), Mapping(8, 4, ANON)]
 

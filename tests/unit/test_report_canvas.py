@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from simcore.designs import DESIGNS
 def test_spread__keeps_the_gap_and_the_middle(heights, gap):
     """Places are ascending, at least a gap apart, and their mean is that of the wishes."""
     places = spread(heights, gap)
-    assert all(above - below >= gap - 1e-6 for below, above in zip(places, places[1:], strict=False))
+    assert all(above - below >= gap - 1e-6 for below, above in pairwise(places))
     if heights:
         assert sum(places) / len(places) == pytest.approx(sum(heights) / len(heights), abs=1e-6)
 

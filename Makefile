@@ -1,0 +1,63 @@
+# forkbench: two commands do everything on a machine with Python 3.11 or newer, pip and make:
+#   make demo    build .venv, run the shipped study on a local Dask cluster, write its report
+#   make test    build .venv, run the test suite
+# Any Python from 3.11 on will do: make test PYTHON=/path/to/python3.12
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+JOBS ?= 2
+STUDY ?= phillips-2002
+
+.PHONY: demo test test-deep test-browser check bench clean
+
+demo: .venv/installed
+	@$(BIN)/forkbench run configs/$(STUDY).yaml
+	@$(BIN)/forkbench report results/$(STUDY) --out reports/$(STUDY).html
+
+test: .venv/installed-tests
+	@$(BIN)/python -c "from simcore.simulate import warm_up; warm_up()"
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep"
+
+test-deep: .venv/installed-tests
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS)
+	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios
+	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios tests/differential tests/laws
+
+# The browser tests run in make test too where Chromium is found; this installs it first (Debian, root).
+test-browser: .venv/installed-browser
+	command -v chromium >/dev/null || { apt-get update && apt-get install -y chromium; }
+	$(BIN)/python -m pytest -q tests/browser
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n $(JOBS) tests/unit tests/scenarios tests/golden tests/house
+
+bench: .venv/installed
+	$(BIN)/forkbench bench
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/installed-browser: .venv/installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,browser]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
