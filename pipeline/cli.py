@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RefusedError as error:
         click.echo(f"{error}", err=True)
         sys.exit(FAILED if isinstance(error, InterruptedRunError) else REFUSED)
+    except OSError as error:
+        # What the pipeline writes and reads it explains itself; what is left is standard output, or the machine.
+        where = error.filename or "standard output"
+        click.echo(f"{where}: {(error.strerror or str(error)).lower()}", err=True)
+        sys.exit(REFUSED)
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         traceback.print_exc()
         click.echo("\nforkbench is wrong here, not your input. The command that replays it:", err=True)

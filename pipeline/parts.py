@@ -68,7 +68,9 @@ def read_part(file: Path) -> pa.Table:
             f"{file.name}: damaged, its {len(content):,} bytes are not those that were written"
         )
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        # Arrow's reading threads may outlive the interpreter and abort the process at its exit (apache/arrow
+        # issue 34314), so everything is read in this thread.
+        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise UnreadablePartError(f"{file.name}: not a Parquet file ({error})") from None
     version = int((table.schema.metadata or {}).get(VERSION_KEY.encode(), b"0"))

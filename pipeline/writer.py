@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,7 +59,7 @@ class Dataset:
         self._flushed = float(
             "-inf"
         )  # the first rows are committed at once: a disk that refuses is noticed early
-        self._lock: IO[str] | None = None
+        self._lock: int | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -83,7 +83,8 @@ class Dataset:
     def _release(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
+            self._lock = None
 
     def _refusal(self, error: OSError) -> DatasetError:
         """Return what a failure of the file system means for the user."""
@@ -104,19 +105,17 @@ class Dataset:
                 f"{self.path}: holds other files and no {store.PLAN}; a dataset needs a folder of its own; "
                 "name another with --results"
             )
-        self._lock = (self.path / store.LOCK).open("a+", encoding="utf-8")
+        self._lock = os.open(self.path / store.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "unknown"
+            owner = os.read(self._lock, 20).decode().strip() or "unknown"
             raise DatasetError(
                 f"{self.path}: another run (process {owner}) is writing it; one at a time is allowed; "
                 "wait for it or name another folder with --results"
             ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, str(os.getpid()).encode())
 
     def _freeze(self) -> None:
         """Write the plan once; if another plan is there, set that one aside."""

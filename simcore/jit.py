@@ -69,5 +69,7 @@ def jit(function: F) -> F:
     """Compile a function, or return it as it is if FORKBENCH_JIT is 0."""
     if not ENABLED:
         return function
-    compile_it = numba.njit(cache=CACHE_FOLDER is not None, boundscheck=BOUNDSCHECK, nogil=True)
+    compile_it = numba.njit(
+        cache=CACHE_FOLDER is not None, boundscheck=BOUNDSCHECK, nogil=True, error_model="numpy"
+    )
     return cast("F", compile_it(function))

@@ -14,6 +14,7 @@ from pipeline.errors import DatasetError
 from pipeline.latency import cost_model
 from pipeline.report import figures, tables
 from pipeline.report.digest import QUESTION_AXES, Digest, plain
+from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.style import HUES
 from pipeline.report.verdict import terminal_lines, verdict, worst_standing
 from pipeline.report.words import counted, share
@@ -106,6 +107,8 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "standing_table": tables.standing(digest),
         "extremes": tables.extremes(digest),
         "axes": [(figures.moves_with(digest, axis), tables.along(digest, axis)) for axis in digest.axes],
+        "on_memory": on_memory(digest),
+        "on_latency": on_latency(digest),
         "memory": figures.memory(digest),
         "memory_table": tables.memory(digest),
         "tails": [
@@ -114,6 +117,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "parts": figures.where_time_goes(digest, worst.worst.trace_id if worst else None),
         "acts": tables.act_groups(digest),
         "sensitivity": tables.sensitivity(digest),
+        "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,
         "assumed_share": share(tables.assumed_share(digest)),

@@ -73,8 +73,8 @@ def family(design: str) -> str:
         return "Other designs"
     row = DESIGNS[design]
     if row.rmap != "none":
-        return "With reverse mapping"
-    return "Sharing, no reverse mapping" if row.shares_tables else "Copying, no reverse mapping"
+        return "With rmap"
+    return "Sharing, no rmap" if row.shares_tables else "Copying, no rmap"
 
 
 def _mechanism(design: str) -> tuple[str, str, str | None]:

@@ -11,6 +11,7 @@ from pipeline.report.figures import axis_table
 from pipeline.report.words import NOTHING, difference, duration, factor, number, share
 from simcore.acts import ACT
 from simcore.costs import Cost, CostModel
+from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Axis, Digest, Standing
@@ -219,6 +220,17 @@ def assumed_share(digest: Digest) -> float:
     )
     total = float(chosen["total_ns"].sum())
     return assumed / total if total else float("nan")
+
+
+def designs(digest: Digest) -> Table:
+    """Return what each design is and where it comes from."""
+    known = [DESIGNS[name] for name in digest.designs if name in DESIGNS]
+    rows = [
+        [f"`{row.name}`", str(row.year), "merged" if row.merged else "not merged", row.prose, row.origin]
+        for row in known
+    ]
+    headings = ["design", "year", "in Linux", "what it does", "source"]
+    return Table("The designs of this study.", headings, rows, frozenset({2, 3, 4}))
 
 
 def costs(model: CostModel) -> Table:

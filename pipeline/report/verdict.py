@@ -29,10 +29,11 @@ class Statement(NamedTuple):
 def verdict(digest: Digest) -> list[Statement]:
     """Return the findings in the order in which a reader wants them; the first is always there."""
     said = (
+        ("In short", in_short(digest)),
         ("Typical", typical_case(digest)),
         ("Worst", worst_case(digest)),
         ("Best", best_case(digest)),
-        ("Where it pays", where_it_pays(digest)),
+        ("Where it pays and where not", where_it_pays(digest)),
         ("Where the time goes", time_moved(digest)),
         ("Against the floor", against_floor(digest)),
         ("With reverse mapping", with_rmap(digest)),
@@ -43,18 +44,33 @@ def verdict(digest: Digest) -> list[Statement]:
 def terminal_lines(digest: Digest) -> list[str]:
     """Return the verdict in three lines without markup: typical, worst, and the floor or what else there is to say."""
     lines = [
-        typical_case(digest),
+        in_short(digest) or typical_case(digest),
         worst_case(digest) or "Worst: there is nothing to compare.",
         against_floor(digest) or time_moved(digest) or scope(digest),
     ]
     return [line.replace("`", "") for line in lines]
 
 
+def in_short(digest: Digest) -> str:
+    """Answer in one sentence: the span over the typical cells, and over all; nothing if no sharing is compared."""
+    compared = [standing for standing in _compared(digest) if standing.ratio > 0]
+    if not compared or any(standing.design not in digest.sharing for standing in compared):
+        return ""
+    usual = span([standing.ratio for standing in compared])
+    worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
+    return (
+        f"Against `{digest.baseline}`, sharing page tables {_outcome(compared)} on the typical cells "
+        f"({digest.population[1]}): it needs {usual} "
+        f"kernel time, depending on the design; over all {counted(digest.cells_each, 'cell')} of the sweep, "
+        f"{span([best, worst])}."
+    )
+
+
 def typical_case(digest: Digest) -> str:
     """Say which designs win and lose on the typical cells."""
     chosen, phrase = digest.population
     each = int(chosen["design"].value_counts().max())
-    where = f"{phrase[:1].upper()}{phrase[1:]} ({counted(each, 'cell')} a design)"
+    where = f"On {phrase} ({counted(each, 'cell')} a design, medians)"
     compared = [standing for standing in _compared(digest) if standing.ratio > 0]
     if not compared:
         why = "only one design ran" if len(digest.designs) < 2 else "the study's baseline ran on none of them"
@@ -64,10 +80,8 @@ def typical_case(digest: Digest) -> str:
         ("no difference", [each for each in compared if abs(each.ratio - 1) <= NO_DIFFERENCE]),
         ("more kernel time", [each for each in compared if each.ratio > 1 + NO_DIFFERENCE]),
     )
-    said = [_group(name, members, digest.per) for name, members in groups if members]
-    sharing = all(standing.design in digest.sharing for standing in compared)
-    subject = _sharing_outcome(compared) if sharing else "the other designs"
-    return f"{where}: {subject} against `{digest.baseline}`: {'; '.join(said)}."
+    said = "; ".join(_group(name, members, digest.per) for name, members in groups if members)
+    return f"{where}, against `{digest.baseline}`: {said}."
 
 
 def worst_case(digest: Digest) -> str:
@@ -219,19 +233,21 @@ def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
     return f"kernel time a {digest.per} (median): {', '.join(said)}"
 
 
-def _sharing_outcome(compared: list[Standing]) -> str:
-    """Say in a few words whether sharing wins."""
+def span(ratios: list[float]) -> str:
+    """Return the lowest and the highest of some ratios in words: ``3.1 % less to 15 % more``."""
+    low, high = change(min(ratios)), change(max(ratios))
+    return low if low == high else f"{low} to {high}"
+
+
+def _outcome(compared: list[Standing]) -> str:
+    """Say in a few words who wins on the typical cells."""
     wins = sum(standing.ratio < 1 - NO_DIFFERENCE for standing in compared)
     losses = sum(standing.ratio > 1 + NO_DIFFERENCE for standing in compared)
-    if wins == len(compared):
-        return "sharing page tables wins"
-    if losses == len(compared):
-        return "sharing page tables loses"
-    return (
-        "sharing page tables makes no difference"
-        if not wins + losses
-        else "the outcome depends on the design,"
-    )
+    if len(compared) in (wins, losses):
+        return "wins" if wins else "loses"
+    if not wins + losses:
+        return "makes no difference"
+    return f"wins with {wins} and loses with {losses} of {len(compared)} designs"
 
 
 def _group(name: str, members: list[Standing], per: str) -> str:

@@ -36,7 +36,7 @@ def handle_fault(m: Machine, mm: Mm, vma: Vma, vpn: int, *, write: bool) -> None
     slot = mm.slots[number]
     pte = slot.table.ptes.get(index)
     if pte is None:
-        install(m, slot, index, vma, vpn, write=write)
+        install(m, slot, vma, vpn, write=write)
     elif pte.writable:
         m.acts["faults_table_only"] += 1
         m.flush("page")
@@ -53,8 +53,9 @@ def make_table_ours(m: Machine, mm: Mm, number: int) -> None:
         reopen(m, slot)
 
 
-def install(m: Machine, slot: Slot, index: int, vma: Vma, vpn: int, *, write: bool) -> None:
+def install(m: Machine, slot: Slot, vma: Vma, vpn: int, *, write: bool) -> None:
     """Fill an empty pte. A read fault in a linked table fills it for every mm that reaches it."""
+    index = vpn % m.geometry.entries
     if vma.kind in ANONYMOUS and not write:
         m.acts["faults_zero_page"] += 1
         m.map_page(slot.table, index, m.zero_page, writable=False)

@@ -75,6 +75,12 @@ PARAMETERS: tuple[Parameter, ...] = (
         "pages", 0, 4_000_000,
     ),
     Parameter(
+        "written_tables", INT, 1,
+        "leaf tables of the heap that a child's writes reach, of those it has; it writes in the tables of stack, data "
+        "and libraries in any case",
+        "tables", 1, 4096,
+    ),
+    Parameter(
         "parent_writes", INT, 14,
         "anonymous pages, at most all, that the parent writes after each fork: stack first, then data",
         "pages", 0, 4_000_000,
@@ -142,15 +148,21 @@ def _pages(params: dict[str, Any], layout: Layout) -> _Pages:
     """Return the pages touched at each stage, as ranges."""
     writable = np.concatenate([layout.data, layout.heap, layout.library_data, layout.stack])
     parents = np.concatenate([layout.stack, layout.data, layout.heap, layout.library_data])
+    near = layout._replace(heap=_first_tables(layout.heap, params["written_tables"], layout.entries))
     return _Pages(
         reads=ranges_of(np.concatenate([layout.text, layout.library])),
         writes=ranges_of(writable),
-        writes_before_exec=ranges_of(_spread_over_tables(params["written_before_exec"], layout)),
-        writes_as_fork=ranges_of(_spread_over_tables(params["written_after"], layout)),
+        writes_before_exec=ranges_of(_spread_over_tables(params["written_before_exec"], near)),
+        writes_as_fork=ranges_of(_spread_over_tables(params["written_after"], near)),
         writes_as_parent=ranges_of(parents[: params["parent_writes"]]),
         late_mappings=layout.late_mappings,
         late_reads=ranges_of(layout.late),
     )
+
+
+def _first_tables(pages: IntArray, tables: int, entries: int) -> IntArray:
+    """Return those of rising ``pages`` that lie in the first so many leaf tables."""
+    return pages[np.searchsorted(np.unique(pages // entries), pages // entries) < tables]
 
 
 def _spread_over_tables(count: int, layout: Layout) -> IntArray:

@@ -195,7 +195,8 @@ def touched_pages(events) -> set[int]:
 )
 def test_spread__fills_the_tables_and_the_child_writes_in_each(wanted):
     """Heap or libraries spread over 16 leaf tables make 18 with the others, and 60 early writes reach them all."""
-    trace = make(tree={"depth": 1, "fan_out": 1}, exec_ratio=1.0, written_before_exec=60, **wanted)
+    wanted = wanted | {"written_before_exec": 60, "written_tables": 16}
+    trace = make(tree={"depth": 1, "fan_out": 1}, exec_ratio=1.0, **wanted)
     events = trace.events
     fork = int(np.flatnonzero(events["op"] == Op.FORK)[0])
     child_exec = int(np.flatnonzero((events["op"] == Op.EXEC) & (events["task"] == 1))[0])
@@ -205,6 +206,19 @@ def test_spread__fills_the_tables_and_the_child_writes_in_each(wanted):
     assert {page // 1024 for page in touched_pages(events[fork:child_exec])} == {
         page // 1024 for page in resident
     }
+
+
+@pytest.mark.parametrize(("reach", "tables"), [(1, 3), (2, 4), (5, 7)])
+def test_written_tables__bounds_the_heap_tables_that_a_child_writes(reach, tables):
+    """Of a heap of 16 leaf tables, the first with text and data, early writes reach so many; and two others."""
+    params = {"anon_tables": 16, "anon_pages": 3000, "written_before_exec": 60, "written_tables": reach}
+    trace = make(tree={"depth": 1, "fan_out": 1}, exec_ratio=1.0, **params)
+    events = trace.events
+    fork = int(np.flatnonzero(events["op"] == Op.FORK)[0])
+    child_exec = int(np.flatnonzero((events["op"] == Op.EXEC) & (events["task"] == 1))[0])
+    before_exec = touched_pages(events[fork:child_exec])
+    assert len(before_exec) == 60
+    assert len({page // 1024 for page in before_exec}) == tables
 
 
 def test_first__orders_the_parents_writes_and_the_childs_start():

@@ -1,0 +1,53 @@
+"""What the sections on memory and latency say first, chosen and filled from the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline import analysis
+from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.verdict import champion, span
+from pipeline.report.words import duration, listed
+
+if TYPE_CHECKING:
+    from pipeline.report.digest import Digest
+
+
+def on_memory(digest: Digest) -> str:
+    """Say whether sharing saves page tables at their peak; nothing if there is nothing to compare."""
+    if digest.baseline is None or not digest.sharing:
+        return ""
+    standings = digest.standings(digest.baseline, "pgtable_bytes_max")
+    found = [standings[name] for name in digest.sharing if name in standings and name != digest.baseline]
+    typical = [standing.ratio for standing in found if standing.ratio > 0]
+    if not typical:
+        return ""
+    saved = min(standing.best.ratio for standing in found)
+    more = max(standing.worst.ratio for standing in found)
+    if saved >= 1 - NO_DIFFERENCE and more <= 1 + NO_DIFFERENCE:
+        return (
+            f"No sharing design needs less memory for page tables at the peak than `{digest.baseline}`, in any cell: "
+            "by then every table has been written by everybody who shares it, and has been copied."
+        )
+    return (
+        f"At the peak, sharing designs need {span(typical)} memory for page tables as against `{digest.baseline}` on "
+        f"the typical cells, and {span([saved, more])} over all cells."
+    )
+
+
+def on_latency(digest: Digest) -> str:
+    """Say what sharing does to the slowest forks and faults of the typical cells."""
+    design = champion(digest)
+    if design is None:
+        return ""
+    parts = []
+    for event, name in (("creation", "fork"), ("fault", "fault")):
+        found = analysis.latency(digest.typical_rows, digest.model, event).to_dict("index")
+        if design in found and digest.baseline in found:
+            mine, other = found[design], found[digest.baseline]
+            median, p99, slowest = (
+                f"{duration(mine[key])} for {duration(other[key])}"
+                for key in ("ns_q0.5", "ns_q0.99", "ns_q1")
+            )
+            parts.append(f"the median {name} takes {median}, p99 {p99}, the slowest {slowest}")
+    return f"Under `{design}`, compared with `{digest.baseline}`: {listed(parts)}." if parts else ""
