@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator
 
-from pipeline.report.style import INK, MUTED, RULE, look
+from pipeline.report.style import INK, MUTED, PAPER, RULE, look
 from pipeline.report.svg import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pandas as pd
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
@@ -78,7 +79,7 @@ class Group(NamedTuple):
 @contextmanager
 def panel(title: str, height_inches: float = 3.0) -> Iterator[tuple[Figure, Axes]]:
     """Yield a figure with one pair of axes, under the report's settings."""
-    with mpl.rc_context(_RC), sns.axes_style(rc={key: _RC[key] for key in _RC if key.startswith("axes.")}):
+    with mpl.rc_context(_RC):
         figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(title)
@@ -102,6 +103,46 @@ def lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
     layer(dict(zip(names, axes.lines[before:], strict=True)))
     last = data.sort_values(x, kind="stable").groupby("design", sort=False)[y].last()
     label_ends(axes, {str(name): float(height) for name, height in last.items()})
+
+
+def falling(axes: Axes, data: pd.DataFrame, designs: Sequence[str]) -> None:
+    """Draw, for each design, the share of ``times`` whose ``us`` is longer, on logarithmic scales."""
+    for design in designs:
+        mine = data[data["design"] == design]
+        sns.ecdfplot(
+            x=mine["us"], weights=mine["times"], complementary=True, color=look(design).colour, ax=axes
+        )
+        axes.lines[-1].set_linestyle(_line_style(design))
+    layer(dict(zip(designs, axes.lines, strict=True)))
+    rarest = 1 / data[data["design"].isin(designs)].groupby("design")["times"].sum().max()
+    axes.set(xscale="log", yscale="log", ylim=(min(rarest, 0.1), 1.3))
+    low, high = axes.get_xlim()
+    axes.set_xlim(low / 1.15, high * 1.15)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+    axes.minorticks_off()
+
+
+def stacked(axes: Axes, table: pd.DataFrame, fills: dict[str, str]) -> list[Any]:
+    """Draw a bar per row of ``table``, stacked from its columns in their order; return the legend's handles."""
+    long = table.rename_axis("row").reset_index().melt("row", var_name="part", value_name="size")
+    long["row"] = pd.Categorical(long["row"], categories=list(table.index))
+    sns.histplot(
+        data=long, y="row", weights="size", hue="part", hue_order=list(reversed(fills)), multiple="stack",
+        palette=fills, discrete=True, shrink=0.75, alpha=1, edgecolor=PAPER, linewidth=0.8, ax=axes,
+    )  # fmt: skip
+    legend = axes.get_legend()
+    if legend is None:
+        return []
+    legend.remove()
+    return list(reversed(legend.legend_handles))
+
+
+def _line_style(design: str) -> Any:
+    """Return matplotlib's line style of a design."""
+    dashes = look(design).dashes
+    return (0, dashes) if isinstance(dashes, tuple) else "-"
 
 
 def layer(drawn: dict[str, Line2D]) -> None:
@@ -157,8 +198,7 @@ def _mean(values: Sequence[float]) -> float:
 def marker_handle(design: str, *, marker: bool = True) -> Line2D:
     """Return a sample of a design's line for a legend."""
     chosen = look(design)
-    on_off = chosen.dashes
     sample = Line2D([], [], color=chosen.colour, marker=chosen.marker if marker else "", label=design)
-    sample.set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
+    sample.set_linestyle(_line_style(design))
     dress(sample, design)
     return sample

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
-import seaborn as sns
-from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pipeline import analysis
 from pipeline.latency import distribution
-from pipeline.report.canvas import Group, layer, lines, marker_handle, panel
+from pipeline.report.canvas import Group, falling, lines, marker_handle, panel, stacked
 from pipeline.report.digest import plain
 from pipeline.report.style import INK, PAPER, family, look
 from pipeline.report.svg import inline, slug
@@ -242,46 +240,17 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
 
 def _tail(timed: pd.DataFrame, name: str, fam: Family) -> Markup:
     """Draw one panel of ``tails``."""
-    counts = timed[timed["design"].isin(fam.designs)].groupby("design")["times"].sum().to_dict()
-    present = [design for design in fam.designs if design in counts]
+    slowest = timed.groupby("design")["ns"].max().to_dict()
+    present = [design for design in fam.designs if design in slowest]
     with panel(fam.heading, 2.6 + 0.2 * ((len(present) + 2) // 3)) as (figure, axes):
-        for design in present:
-            mine = timed[timed["design"] == design]
-            sns.ecdfplot(
-                x=mine["ns"] / 1000,
-                weights=mine["times"],
-                complementary=True,
-                color=look(design).colour,
-                ax=axes,
-            )
-            on_off = look(design).dashes
-            axes.lines[-1].set_linestyle((0, on_off) if isinstance(on_off, tuple) else "-")
-        layer(dict(zip(present, axes.lines, strict=True)))
-        _logarithmic(axes, smallest=1 / max(counts.values()))
+        falling(axes, timed.assign(us=timed["ns"] / 1000), present)
         axes.set_xlabel(f"µs a {name}")
         axes.set_ylabel("take longer")
         handles = [marker_handle(design, marker=False) for design in present]
         figure.legend(handles=handles, loc="outside lower left", ncols=3, handlelength=2.2, columnspacing=1.2)
-        slowest = timed.groupby("design")["ns"].max()
-        said = f"The slowest {name}: " + ", ".join(
-            f"{design} {duration(slowest[design])}" for design in present
-        )
+        said = ", ".join(f"{design} {duration(slowest[design])}" for design in present)
         title = f"Latency of a {name}: {fam.heading}"
-        return inline(figure, slug(f"tail {name} {fam.heading}"), title, f"{said}.")
-
-
-def _logarithmic(axes: Axes, smallest: float) -> None:
-    """Set logarithmic scales for shares from ``smallest`` to 1 over microseconds."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_ylim(min(smallest, 0.1), 1.3)
-    low, high = axes.get_xlim()
-    axes.set_xlim(low / 1.15, high * 1.15)
-    narrow = high / low < 30
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-    axes.minorticks_off()
+        return inline(figure, slug(f"tail {name} {fam.heading}"), title, f"The slowest {name}: {said}.")
 
 
 def where_time_goes(digest: Digest, trace_id: str | None) -> Group:
@@ -293,27 +262,20 @@ def where_time_goes(digest: Digest, trace_id: str | None) -> Group:
         panels.append(parts(digest, there, "The worst cell's trace", "parts-worst"))
     reading = (
         "Each bar is the kernel time of a design, split by the kind of event that spends it. Sharing shortens the part "
-        "called fork; look for what it adds to the others. The second panel shows all designs on the trace of the cell "
-        "that the verdict calls worst."
+        "called fork; look for what it adds to the others."
     )
+    if trace_id is not None:
+        reading += (
+            " The second panel shows all designs on the trace of the cell that the verdict calls worst."
+        )
     return Group("parts", "Where the time goes", reading, panels)
 
 
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
     """Stack where the kernel time of some cells goes, per design: fork, faults, exec, exit, mmap."""
     table = part_table(digest, cells)
-    long = table.rename_axis("design").reset_index().melt("design", var_name="part", value_name="us")
-    long["design"] = pd.Categorical(long["design"], categories=list(table.index))
     with panel(title, 0.27 * len(table) + 1.35) as (figure, axes):
-        sns.histplot(
-            data=long, y="design", weights="us", hue="part", hue_order=list(reversed(PARTS)), multiple="stack",
-            palette={part: fill for part, (_, fill) in PARTS.items()}, discrete=True, shrink=0.75, alpha=1,
-            edgecolor=PAPER, linewidth=0.8, ax=axes,
-        )  # fmt: skip
-        legend = axes.get_legend()
-        handles = list(reversed(legend.legend_handles)) if legend else []
-        if legend:
-            legend.remove()
+        handles = stacked(axes, table, {part: fill for part, (_, fill) in PARTS.items()})
         figure.legend(
             handles=handles, labels=list(PARTS), loc="outside lower left", ncols=3, handlelength=1.2
         )
