@@ -29,6 +29,12 @@ FAILED, REFUSED, OUR_FAULT = 1, 2, 3
 _SHOWN_FAILURES = 20
 _WIDTH = 100
 
+
+def _cpus() -> int:
+    """Return the CPUs that this process may use; not every system tells which."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 _study = click.argument("study", type=click.Path(path_type=Path))
 _sets = click.option(
     "--set", "sets", metavar="KEY=VALUE", multiple=True,
@@ -119,7 +125,7 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
 @_study
 @_results
 @click.option(
-    "--workers", type=click.IntRange(0, 256), default=lambda: len(os.sched_getaffinity(0)),
+    "--workers", type=click.IntRange(0, 256), default=_cpus,
     show_default="one per CPU", metavar="N", help="Worker processes; 0 simulates in this one, without Dask.",
 )  # fmt: skip
 @_sets

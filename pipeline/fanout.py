@@ -191,7 +191,7 @@ class _Sweep:
 
     def _watch(self) -> None:
         """Give up if there has been no worker for a while."""
-        if self._client.scheduler_info(n_workers=-1)["workers"]:
+        if self._client.scheduler_info()["workers"]:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > NO_WORKER_SECONDS:
             raise ClusterError(

@@ -29,6 +29,9 @@ _OWN_MEANINGS = {
 _TREE_COLUMNS = ("tree", "tree_measured", "tree_processes")
 
 
+_MANY_TIMES = 20  # from there on equal steps on an axis would crowd its small values
+
+
 @dataclass(frozen=True)
 class Axis:
     """A parameter that takes more than one value in the study."""
@@ -42,6 +45,12 @@ class Axis:
     def of_trees(self) -> bool:
         """Whether it is a shape of the generated trees, so that a measured tree does not lie on it."""
         return self.column in ("tree_depth", "fan_out")
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the values lie so far apart that only a logarithmic scale shows them all."""
+        numbers = self.numeric and len(self.points) > 2
+        return bool(numbers and self.points[0] > 0 and self.points[-1] >= _MANY_TIMES * self.points[0])
 
     @property
     def numeric(self) -> bool:
@@ -111,12 +120,20 @@ class Digest:
         The same rows with their act vectors.
     model : CostModel
         Of the times.
+    where : str
+        What all cells have in common if they are a slice of the study, e.g. "anon pages 60".
     """
 
     df: pd.DataFrame
     table: pa.Table
     model: CostModel
+    where: str = ""
     _standings: dict[tuple[str, str], dict[str, Standing]] = field(default_factory=dict)
+
+    @property
+    def at(self) -> str:
+        """The words ``, at ...`` for a slice, nothing for the whole study."""
+        return f", at {self.where}" if self.where else ""
 
     @cached_property
     def designs(self) -> list[str]:
@@ -255,7 +272,7 @@ class Digest:
         for axis in self.axes:
             if axis.of_trees and words:
                 continue  # the tree's label says it
-            words.append(f"{axis.label} {plain(cell[axis.column])}")
+            words.append(f"{axis.label} {'' if axis.numeric else '= '}{plain(cell[axis.column])}")
         if self.df["replicate"].max() > 0:
             words.append(f"replicate {cell['replicate']}")
         return ", ".join(words) if words else "the only point of the study"

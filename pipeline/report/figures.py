@@ -108,8 +108,8 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     )
     reading = (
         f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}. "
-        f"“Typical” is the median over the typical cells with that {axis.label}{_instead(axis)}, “worst” the highest of "
-        "all cells with it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
+        f"“Typical” is the median over the typical cells at each value{_instead(axis)}, “worst” the highest of all "
+        "cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
     return Group(f"axis-{slug(axis.column)}", f"With {axis.label}", reading, panels)
 
@@ -138,7 +138,10 @@ def _moving(axis: Axis, shown: pd.DataFrame, fam: Family, which: str) -> Markup:
         if not axis.numeric:
             data = data.assign(x=data["x"].map(axis.points.index))
             axes.set_xticks(range(len(axis.points)), [str(value) for value in axis.points])
-        elif len(axis.points) <= 9:
+        if axis.logarithmic:
+            axes.set_xscale("log")
+            axes.minorticks_off()
+        if axis.numeric and len(axis.points) <= 9:
             axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
         axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
         lines(axes, data, "x", which)

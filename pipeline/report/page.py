@@ -14,9 +14,10 @@ from pipeline.errors import DatasetError
 from pipeline.latency import cost_model
 from pipeline.report import figures, tables
 from pipeline.report.digest import QUESTION_AXES, Digest, plain
+from pipeline.report.judged import worst_standing
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.style import HUES
-from pipeline.report.verdict import terminal_lines, verdict, worst_standing
+from pipeline.report.verdict import terminal_lines, verdict
 from pipeline.report.words import counted, share
 from pipeline.rows import checksum
 
@@ -115,6 +116,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
             (figures.tails(digest, event, name), tables.tail(digest, event, name)) for event, name in TAILS
         ],
         "parts": figures.where_time_goes(digest, worst.worst.trace_id if worst else None),
+        "difference": tables.makes_the_difference(digest),
         "acts": tables.act_groups(digest),
         "sensitivity": tables.sensitivity(digest),
         "designs": tables.designs(digest),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.verdict import champion, span
-from pipeline.report.words import duration, listed
+from pipeline.report.judged import champion, span
+from pipeline.report.words import duration
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Digest
@@ -27,11 +27,11 @@ def on_memory(digest: Digest) -> str:
     if saved >= 1 - NO_DIFFERENCE and more <= 1 + NO_DIFFERENCE:
         return (
             f"No sharing design needs less memory for page tables at the peak than `{digest.baseline}`, in any cell: "
-            "by then every table has been written by everybody who shares it, and has been copied."
+            "when page tables are most, nobody shares one any more."
         )
     return (
-        f"At the peak, sharing designs need {span(typical)} memory for page tables as against `{digest.baseline}` on "
-        f"the typical cells, and {span([saved, more])} over all cells."
+        f"Memory for page tables at the peak, sharing designs against `{digest.baseline}`: {span(typical)} on the "
+        f"typical cells, {span([saved, more])} over all cells."
     )
 
 
@@ -46,8 +46,10 @@ def on_latency(digest: Digest) -> str:
         if design in found and digest.baseline in found:
             mine, other = found[design], found[digest.baseline]
             median, p99, slowest = (
-                f"{duration(mine[key])} for {duration(other[key])}"
+                f"{duration(mine[key])} instead of {duration(other[key])}"
                 for key in ("ns_q0.5", "ns_q0.99", "ns_q1")
             )
             parts.append(f"the median {name} takes {median}, p99 {p99}, the slowest {slowest}")
-    return f"Under `{design}`, compared with `{digest.baseline}`: {listed(parts)}." if parts else ""
+    if not parts:
+        return ""
+    return f"On the typical cells, under `{design}` instead of `{digest.baseline}`, {'; '.join(parts)}."

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline import analysis
 from pipeline.report.digest import plain
 from pipeline.report.figures import axis_table
-from pipeline.report.words import NOTHING, difference, duration, factor, number, share
+from pipeline.report.judged import candidates
+from pipeline.report.words import NOTHING, difference, duration, factor, number, share, signed
 from simcore.acts import ACT
 from simcore.costs import Cost, CostModel
 from simcore.designs import DESIGNS
@@ -28,6 +29,7 @@ ACT_GROUPS: dict[str, tuple[str, ...]] = {
     "reverse mapping": ("rmap_",),
     "TLB": ("tlb_",),
 }
+_SMALLEST_US = 0.05
 SENSITIVITY: tuple[float, ...] = (0.5, 1.0, 2.0)
 
 
@@ -142,7 +144,8 @@ def memory(digest: Digest) -> Table:
     ]
     caption = (
         "Peak memory in KiB: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
-        "all levels. Charged: what the mms are told (VmPTE summed)."
+        "all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the cells' ratios, "
+        "not the quotient of two medians."
     )
     return Table(caption, headings, rows)
 
@@ -185,6 +188,36 @@ def act_groups(digest: Digest) -> Table:
     ]
     caption = f"Mean µs a {digest.per} by what is done, over the typical cells; see the cost model below for each act."
     return Table(caption, ["design", *spent, "all"], rows)
+
+
+def makes_the_difference(digest: Digest) -> Table | None:
+    """Return which acts make designs dearer or cheaper than the baseline, largest first, and whose costs are assumed."""
+    chosen, _ = digest.population
+    shown = [name for name in candidates(digest) if name in set(chosen["design"])]
+    if digest.baseline is None or not shown or digest.baseline not in set(chosen["design"]):
+        return None
+    costs = digest.model.costs
+    spent = (
+        chosen[list(costs)].div(chosen["creations"], axis=0) if digest.per == "fork" else chosen[list(costs)]
+    )
+    us = spent.groupby(chosen["design"]).mean() * [cost.ns / 1000 for cost in costs.values()]
+    more = (us.loc[shown] - us.loc[digest.baseline]).T
+    more = more.loc[more.abs().max(axis=1).sort_values(ascending=False, kind="stable").index]
+    rows = [
+        [
+            f"`{act}`",
+            *(signed(float(value)) for value in values),
+            "assumed" if costs[str(act)].assumed else "sourced",
+        ]
+        for act, values in zip(more.index, more.to_numpy(), strict=True)
+        if abs(values).max() >= _SMALLEST_US
+    ]
+    total = ["all acts", *(signed(float(value)) for value in more.sum()), ""]
+    caption = (
+        f"What makes the difference: µs a {digest.per} more than under {digest.baseline}, by act; mean over the typical "
+        "cells. Acts that differ by less than 0.05 µs are left out."
+    )
+    return Table(caption, ["act", *shown, "cost"], [*rows, total], frozenset({len(shown) + 1}))
 
 
 def sensitivity(digest: Digest) -> Table | None:

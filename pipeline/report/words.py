@@ -39,6 +39,13 @@ def difference(ns: float) -> str:
     return f"+{duration(ns)}" if ns > 0 else duration(ns)
 
 
+def signed(value: float) -> str:
+    """Return a number with its sign; what rounds to nothing is 0."""
+    if abs(value) < 0.005:
+        return "0"
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def share(value: float) -> str:
     """Return a share as a percentage: 0.071 is ``7.1 %``."""
     if math.isnan(value):

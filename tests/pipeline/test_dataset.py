@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -278,6 +281,16 @@ def test_disk_that_refuses__is_told_without_a_traceback(tmp_path, plan, found, m
                 commit(dataset, found[3:])
     assert len(store.read(folder)) == 3
     assert not list(folder.glob(f"{parts.STAGING}*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_reading__starts_no_thread(filled):
+    """Arrow's threads can abort a process that ends right after it has read, so reading starts none."""
+    count = "len(os.listdir('/proc/self/task'))"
+    read = f"from pipeline import store; before = {count}; store.read({str(filled)!r}); after = {count}"
+    code = f"import os; {read}; assert after == before, (before, after)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,15 @@ def test_second_run__simulates_nothing_and_says_so(write_study, tmp_path, forkbe
     } == before
 
 
+def test_progress__is_plain_lines_in_a_pipe_and_nothing_when_quiet(write_study, forkbench):
+    """Progress goes to standard error, without control characters where it is no terminal; --quiet has none."""
+    study = write_study()
+    assert (
+        forkbench("run", study, "--workers", "0", "--results", "loud").stderr == "preparing the simulator\n"
+    )
+    assert forkbench("run", study, "--workers", "0", "--results", "quiet", "--quiet").stderr == ""
+
+
 def started(study, folder, workers):
     """Start a run as a process group of its own, and return it once its first rows are stored."""
     command = [sys.executable, "-m", "pipeline.cli", "run", str(study), "--results", str(folder)]

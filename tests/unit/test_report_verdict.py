@@ -140,6 +140,12 @@ def test_verdict__a_floor_that_is_none():
     assert found["Against the floor"].endswith("so it is no floor there.")
 
 
+def test_verdict__below_the_floor():
+    """A design may need less than the floor where children do not exec; no share of the way is made up."""
+    found = said(digest({"linux24": [1e6], "phillips": [5e5], "vfork": [9e5]}))["Against the floor"]
+    assert found.endswith("`phillips` needs still less: 50 % less than the baseline.")
+
+
 def test_verdict__baseline_missing_on_some_traces():
     """In an unfinished study only traces that the baseline ran on are compared."""
     found = said(digest({"linux24": [1e6], "phillips": [2e6, 9e9]}))

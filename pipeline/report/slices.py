@@ -1,0 +1,70 @@
+"""Where one axis decides who wins, typical cells are told apart along it: a median over both sides would say nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline import analysis
+from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.digest import plain
+from pipeline.report.judged import candidates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.report.digest import Axis, Digest
+
+MOST_SLICES = 3
+
+
+class _Reach(NamedTuple):
+    """How far an axis moves the outcome: the mean distance, over designs, of their extreme medians."""
+
+    distance: float
+    axis: Axis
+    medians: pd.DataFrame  # index design, columns values of the axis
+
+
+def slices(digest: Digest) -> list[Digest]:
+    """Return the cells of the study at each value of the axis that decides, or all cells if none does.
+
+    An axis decides if along it some design goes from winning to losing on the typical cells; of several the one that
+    moves the outcome furthest is taken. If it has more than MOST_SLICES values, the two that lie furthest apart are.
+    """
+    reach = _deciding(digest)
+    if reach is None:
+        return [digest]
+    points = list(reach.medians.columns)
+    if len(points) > MOST_SLICES:
+        middle = reach.medians.mean()
+        points = sorted({middle.idxmin(), middle.idxmax()}, key=points.index)
+    return [_at(digest, reach.axis, point) for point in points]
+
+
+def _at(digest: Digest, axis: Axis, point: object) -> Digest:
+    """Return the cells with one value of an axis."""
+    return replace(
+        digest,
+        df=digest.df[digest.df[axis.column] == point],
+        where=f"{axis.label} {plain(point)}",
+        _standings={},
+    )
+
+
+def _deciding(digest: Digest) -> _Reach | None:
+    """Return the axis along which the outcome turns, if there is one."""
+    if digest.baseline is None:
+        return None
+    chosen, _ = digest.population
+    ratio = analysis.paired(chosen, digest.metric, digest.baseline)
+    judged = chosen.assign(ratio=ratio)[chosen["design"].isin(candidates(digest))]
+    found = []
+    for axis in digest.axes:
+        if axis.of_trees:
+            continue  # the measured tree has one shape
+        medians = judged.pivot_table(index="design", columns=axis.column, values="ratio", aggfunc="median")
+        low, high = medians.min(axis=1), medians.max(axis=1)
+        if ((low < 1 - NO_DIFFERENCE) & (high > 1 + NO_DIFFERENCE)).any():
+            found.append(_Reach(float((high - low).mean()), axis, medians))
+    return max(found, key=lambda reach: reach.distance, default=None)

@@ -1,0 +1,113 @@
+"""What is said of the typical cells, slice by slice where the outcome depends on one axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.judged import champion, compared_designs, needs
+from pipeline.report.words import change, counted, difference, duration, listed, share
+from simcore.designs import DESIGNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from pipeline.report.digest import Digest, Standing
+
+
+def each_slice(slices: Sequence[Digest], sentence: Callable[[Digest], str]) -> str:
+    """Return a sentence for each slice that has one, opened by where the slice lies."""
+    said = [(digest.where, sentence(digest)) for digest in slices]
+    return " ".join(f"At {where}: {text}" if where else text for where, text in said if text)
+
+
+def typical_case(digest: Digest) -> str:
+    """Say which designs win and lose on the typical cells."""
+    chosen, phrase = digest.population
+    each = int(chosen["design"].value_counts().max())
+    where = f"On {phrase} ({counted(each, 'cell')} a design, medians)"
+    compared = [standing for standing in compared_designs(digest) if standing.ratio > 0]
+    if not compared:
+        why = "only one design ran" if len(digest.designs) < 2 else "the study's baseline ran on none of them"
+        return f"{where}: {_ranking(digest, chosen)}. Nothing is called better or worse, because {why}."
+    groups = (
+        ("less kernel time", [each for each in compared if each.ratio < 1 - NO_DIFFERENCE]),
+        ("no difference", [each for each in compared if abs(each.ratio - 1) <= NO_DIFFERENCE]),
+        ("more kernel time", [each for each in compared if each.ratio > 1 + NO_DIFFERENCE]),
+    )
+    said = "; ".join(_group(name, members) for name, members in groups if members)
+    return f"{where}, against `{digest.baseline}`: {said}."
+
+
+def time_moved(digest: Digest) -> str:
+    """Say what fork itself gains, and what faults, exec and exit give back."""
+    design = champion(digest)
+    if design is None or digest.per != "fork":
+        return ""
+    chosen, _ = digest.population
+    fork, rest, total = (
+        chosen.groupby("design")[name].mean().to_dict()
+        for name in ("creation_ns_mean", "rest_ns_per_fork", "total_ns_per_fork")
+    )
+    if design not in fork or digest.baseline not in fork:
+        return ""
+    changes = [difference(part[design] - part[digest.baseline]) for part in (fork, rest, total)]
+    return (
+        f"A fork by itself takes {duration(fork[design])} under `{design}` and {duration(fork[digest.baseline])} under "
+        f"`{digest.baseline}` ({changes[0]}). The faults, execs and exits around it change by {changes[1]} a fork; "
+        f"all together {changes[2]} a fork (means over the typical cells)."
+    )
+
+
+def against_floor(digest: Digest) -> str:
+    """Say how much of the way from baseline to floor the best design goes."""
+    if digest.baseline is None or digest.floor in (None, digest.baseline):
+        return ""
+    standings = digest.standings(digest.baseline)
+    design, floor = champion(digest), standings.get(str(digest.floor))
+    if floor is None or not floor.ratio > 0:
+        return ""
+    gap = f"`{floor.design}`, the floor, {needs(floor.ratio, digest.baseline)} on the typical cells"
+    if floor.ratio >= 1 - NO_DIFFERENCE:
+        return f"{gap}, so it is no floor there."
+    return f"{gap}; {_way_to(floor.ratio, standings[design])}." if design else f"{gap}."
+
+
+def _way_to(floor: float, found: Standing) -> str:
+    """Say how far a sharing design gets from the baseline (1) towards a floor below it."""
+    if found.ratio >= 1 - NO_DIFFERENCE:
+        return "no sharing design comes nearer to it than the baseline does"
+    if found.ratio < floor:
+        return f"`{found.design}` needs still less: {change(found.ratio)} than the baseline"
+    return f"`{found.design}` goes {share((1 - found.ratio) / (1 - floor))} of that way"
+
+
+def with_rmap(digest: Digest) -> str:
+    """Say what sharing does for designs that keep reverse mappings, against the eager copy that keeps them too."""
+    parts = []
+    for design in digest.sharing:
+        other = digest.counterpart(design)
+        if DESIGNS[design].rmap != "none" and other and other != digest.baseline:
+            found = digest.standings(other).get(design)
+            if found and found.ratio > 0:
+                parts.append(
+                    f"`{design}` {needs(found.ratio, other)} (worst cell: {change(found.worst.ratio)})"
+                )
+    if not parts:
+        return ""
+    return f"On the typical cells {listed(parts)}; they are compared with the eager copy that keeps the same chains."
+
+
+def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
+    """Return the median of each design, lowest first."""
+    medians = chosen.groupby("design", sort=False)[digest.metric].median().sort_values(kind="stable")
+    said = [f"`{name}` {duration(value)}" for name, value in medians.items()]
+    return f"kernel time a {digest.per} (median): {', '.join(said)}"
+
+
+def _group(name: str, members: list[Standing]) -> str:
+    """Return one outcome and the designs that have it, the furthest from the baseline first."""
+    ordered = sorted(members, key=lambda standing: -abs(standing.ratio - 1))
+    return f"{name} with {listed([f'`{each.design}` ({change(each.ratio)})' for each in ordered])}"

@@ -1,0 +1,115 @@
+"""The tables of a report add up, and agree with the frame that they were made from."""
+
+from __future__ import annotations
+
+import pytest
+from report_datasets import make_dataset
+
+from pipeline import analysis
+from pipeline.report import tables
+from pipeline.report.page import read_digest
+from pipeline.report.remarks import on_latency, on_memory
+from pipeline.report.words import NOTHING, factor, number, signed
+from simcore.costs import PC_2002
+
+
+@pytest.fixture(scope="module")
+def digest(tmp_path_factory):
+    """Return a small dataset as a report sees it."""
+    return read_digest(make_dataset(tmp_path_factory.mktemp("small")), None)
+
+
+@pytest.fixture(scope="module")
+def means(digest):
+    """Return the mean µs per fork of each design over the typical cells, straight from the frame."""
+    typical = digest.df[digest.df["tree"] == "phillips-2002"]
+    return (typical.groupby("design")["total_ns_per_fork"].mean() / 1000).to_dict()
+
+
+def column(table, heading):
+    """Return a column as a mapping from the name of the row."""
+    place = table.headings.index(heading)
+    return {row[0].strip("`"): row[place] for row in table.rows}
+
+
+def test_act_groups__add_up_to_the_kernel_time(digest, means):
+    """The groups of acts sum to the time of the typical cells."""
+    assert column(tables.act_groups(digest), "all") == {name: number(means[name]) for name in digest.designs}
+
+
+def test_makes_the_difference__adds_up_to_the_difference(digest, means):
+    """Acts that differ sum to the difference between design and baseline."""
+    table = tables.makes_the_difference(digest)
+    assert table.headings[1:-1] == ["phillips", "phillips_mark", "linus_pmd"]
+    assert column(table, "linus_pmd")["all acts"] == signed(means["linus_pmd"] - means["linux24"])
+    assert column(table, "cost")["ptes_visited_unshare"] == "assumed"
+    assert column(table, "cost")["ptes_copied_unshare"] == "sourced"
+
+
+def test_standing__shows_the_paired_ratios(digest):
+    """Typical and worst stand side by side, against baseline and floor."""
+    table = tables.standing(digest)
+    typical = analysis.typical(digest.df, "total_ns_per_fork", "linux24")["ratio"]
+    worst = analysis.worst(digest.df, "total_ns_per_fork", "vfork")["ratio"]
+    assert column(table, "times linux24, typical") == {name: factor(typical[name]) for name in digest.designs}
+    assert column(table, "times vfork, worst") == {name: factor(worst[name]) for name in digest.designs}
+    chains = column(table, "times eager copy, same rmap, typical")
+    assert chains["phillips"] == NOTHING
+    assert chains["linus_rmap"] != NOTHING
+
+
+def test_extremes__name_cells_that_exist(digest):
+    """Each replay line shows a cell of the design in whose row it stands."""
+    table = tables.extremes(digest)
+    owner = digest.df.set_index("cell_id")["design"].to_dict()
+    assert len(table.rows) == 2 * (len(digest.designs) - 1)
+    assert all(
+        owner[row[5].strip("`").removeprefix("forkbench show ")] == row[0].strip("`") for row in table.rows
+    )
+
+
+def test_sensitivity__scales_assumed_costs_alone(digest):
+    """The middle column is the verdict's own; the others are those of a model with scaled assumptions."""
+    table = tables.sensitivity(digest)
+    own = tables.standing(digest)
+    same = column(table, "typical, assumed times 1")
+    assert same == {name: column(own, "times linux24, typical")[name] for name in same}
+    scaled = {
+        act: cost._replace(ns=cost.ns * 2) if cost.assumed else cost for act, cost in PC_2002.costs.items()
+    }
+    twice = analysis.recost(digest.df, type(PC_2002)("twice", "", scaled))
+    worst = analysis.worst(twice, "total_ns_per_fork", "linux24")["ratio"]
+    assert column(table, "worst, assumed times 2") == {name: factor(worst[name]) for name in same}
+
+
+def test_assumed_share__is_a_share(digest):
+    """Some, but not all, of the time comes from assumed costs."""
+    assert 0 < tables.assumed_share(digest) < 1
+
+
+def test_along__has_every_value_of_the_axis(digest):
+    """One column per value; a measured tree does not lie on the axis of depths."""
+    depth, execs = digest.axes
+    assert (depth.column, depth.points) == ("tree_depth", (1, 3))
+    assert (execs.column, execs.points) == ("exec_ratio", (0.0, 1.0))
+    table = tables.along(digest, depth)
+    assert table.headings == ["design", "tree depth 1", "tree depth 3"]
+    assert column(table, "tree depth 1")["linux24"] == "1.000 / 1.000"
+
+
+def test_tail__counts_every_fork(digest):
+    """Under every design the typical cells fork equally often, and the slowest of the sweep is no faster."""
+    table = tables.tail(digest, "creation", "fork")
+    assert set(column(table, "forks").values()) == {str(2 * 47)}
+    found = analysis.latency(digest.table, "pc-2002", "creation", q=[1.0])["ns_q1"]
+    usual = analysis.latency(digest.typical_rows, "pc-2002", "creation", q=[1.0])["ns_q1"]
+    assert (found >= usual).all()
+
+
+def test_remarks__speak_of_what_was_measured(digest):
+    """Memory and latency open with a sentence about the sharing designs."""
+    assert "memory for page tables" in on_memory(digest) or "No sharing design needs less" in on_memory(
+        digest
+    )
+    assert "the median fork takes" in on_latency(digest)
+    assert "; the median fault takes" in on_latency(digest)
