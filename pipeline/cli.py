@@ -78,6 +78,16 @@ def commands() -> None:
 
 
 @commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench(*, as_json: bool) -> None:
+    """Time the engine beside the oracle: ns per event and per page touched, and their ratio."""
+    from pipeline.bench import measure, render
+
+    timings = measure()
+    click.echo(json.dumps([timing.row() for timing in timings], indent=2) if as_json else render(timings))
+
+
+@commands.command()
 @_study
 @_sets
 def check(study: Path, sets: tuple[str, ...]) -> None:
@@ -239,7 +249,7 @@ def show(cell_id: str, results: Path | None, *, simulate: bool) -> None:
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tree(file: Any, *, as_json: bool) -> None:
-    """Print statistics of a process listing (pstree, ps); - reads standard input."""
+    """Print statistics of a process listing of pstree; - reads standard input."""
     from pipeline.sources.listing import ListingError, read_listing
     from pipeline.sources.statistics import render, statistics
 

@@ -239,7 +239,7 @@ def _sound(tree: dict[str, Any], place: Place) -> dict[str, Any] | None:
 
 def _from_file(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
     """Return the tree of a listing's file."""
-    name = text(value, place, meaning="the path of a file that pstree or ps wrote, from the study's folder")
+    name = text(value, place, meaning="the path of a file that pstree wrote, from the study's folder")
     if name is None:
         return None
     path = base / name

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.words import slug
 from simcore.designs import DESIGNS
 from simcore.workloads import WORKLOADS
 
@@ -134,6 +135,11 @@ class Digest:
     def at(self) -> str:
         """The words ``, at ...`` for a slice, nothing for the whole study."""
         return f", at {self.where}" if self.where else ""
+
+    @property
+    def suffix(self) -> str:
+        """What tells ids of a slice from those of the others."""
+        return f"-{slug(self.where)}" if self.where else ""
 
     @cached_property
     def designs(self) -> list[str]:

@@ -11,8 +11,8 @@ from pipeline.latency import distribution
 from pipeline.report.canvas import Group, falling, lines, marker_handle, panel, stacked
 from pipeline.report.digest import plain
 from pipeline.report.style import INK, PAPER, family, look
-from pipeline.report.svg import inline, slug
-from pipeline.report.words import duration, factor, listed
+from pipeline.report.svg import inline
+from pipeline.report.words import duration, factor, listed, slug
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def standing(digest: Digest) -> Group | None:
         "worst cell of the sweep, and the thin line ends at the best one."
     )
     panels = [_standing(digest, name) for name in against]
-    return Group("standing", "Worst beside typical", reading, panels) if panels else None
+    return Group(f"standing{digest.suffix}", "Worst beside typical", reading, panels) if panels else None
 
 
 def _standing(digest: Digest, against: str) -> Markup:
@@ -69,8 +69,8 @@ def _standing(digest: Digest, against: str) -> Markup:
             f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}"
             for found in standings
         ]
-        title = f"Kernel time against {against}, typical and worst"
-        return inline(figure, f"standing-{against.replace('_', '-')}", title, f"{'; '.join(described)}.")
+        title = f"Kernel time against {against}, typical and worst{digest.at}"
+        return inline(figure, slug(f"standing {against}{digest.suffix}"), title, f"{'; '.join(described)}.")
 
 
 def _standing_marks(axes: Axes, found: Standing, row: int) -> None:
@@ -100,7 +100,7 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
         table = axis_table(digest, axis, fam.against)
         shown = table[table["design"].isin(fam.designs)]
         if len(shown):
-            panels += [_moving(axis, shown, fam, which) for which in ("typical", "worst")]
+            panels += [_moving((digest, axis), shown, fam, which) for which in ("typical", "worst")]
     unit = (
         "as a multiple of the design named at the side, on the same trace"
         if digest.baseline
@@ -111,7 +111,7 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
         f"“Typical” is the median over the typical cells at each value{_instead(axis)}, “worst” the highest of all "
         "cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
-    return Group(f"axis-{slug(axis.column)}", f"With {axis.label}", reading, panels)
+    return Group(f"axis-{slug(axis.column)}{digest.suffix}", f"With {axis.label}{digest.at}", reading, panels)
 
 
 def _instead(axis: Axis) -> str:
@@ -130,8 +130,9 @@ def axis_table(digest: Digest, axis: Axis, against: str | None) -> pd.DataFrame:
     return pd.concat([typical, worst], axis=1).dropna().reset_index()
 
 
-def _moving(axis: Axis, shown: pd.DataFrame, fam: Family, which: str) -> Markup:
+def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which: str) -> Markup:
     """Draw one panel of ``moves_with``: the column ``which`` of ``axis_table``."""
+    digest, axis = along
     data = shown.assign(rank=shown["design"].map(fam.designs.index)).sort_values(["rank", "x"])
     heading = f"{fam.heading}: {which}"
     with panel(heading) as (figure, axes):
@@ -147,8 +148,8 @@ def _moving(axis: Axis, shown: pd.DataFrame, fam: Family, which: str) -> Markup:
         lines(axes, data, "x", which)
         axes.set_xlabel(axis.label)
         axes.set_ylabel(f"times {fam.against}" if fam.against else "µs")
-        title = f"Kernel time with {axis.label}. {heading}"
-        return inline(figure, slug(f"axis {axis.column} {heading}"), title, _ends(data, which))
+        title = f"Kernel time with {axis.label}{digest.at}. {heading}"
+        return inline(figure, slug(f"axis {axis.column} {heading}{digest.suffix}"), title, _ends(data, which))
 
 
 def _ends(data: pd.DataFrame, which: str) -> str:
@@ -223,8 +224,13 @@ def memory(digest: Digest) -> Group:
             f"{name}: {found['pgtable_bytes_max']:,.0f} KiB allocated, {found['pgtable_charged_bytes_max']:,.0f} charged"
             for name, found in values.items()
         ]
-        drawn = inline(figure, "memory-typical", "Peak page-table memory", f"{'; '.join(said)}.")
-    return Group("memory", "Page-table memory", reading, [drawn])
+        drawn = inline(
+            figure,
+            f"memory-typical{digest.suffix}",
+            f"Peak page-table memory{digest.at}",
+            f"{'; '.join(said)}.",
+        )
+    return Group(f"memory{digest.suffix}", "Page-table memory", reading, [drawn])
 
 
 def tails(digest: Digest, event: str, name: str) -> Group | None:
@@ -232,16 +238,16 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     timed = distribution(digest.typical_rows, digest.model, event)
     if timed.empty:
         return None
-    panels = [_tail(timed, name, fam) for fam in _families(digest)]
+    panels = [_tail(digest, timed, name, fam) for fam in _families(digest)]
     reading = (
         f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
         f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
         "faster, and one that reaches far to the right has a tail."
     )
-    return Group(f"tail-{name}", f"How long a {name} takes", reading, panels)
+    return Group(f"tail-{name}{digest.suffix}", f"How long a {name} takes{digest.at}", reading, panels)
 
 
-def _tail(timed: pd.DataFrame, name: str, fam: Family) -> Markup:
+def _tail(digest: Digest, timed: pd.DataFrame, name: str, fam: Family) -> Markup:
     """Draw one panel of ``tails``."""
     slowest = timed.groupby("design")["ns"].max().to_dict()
     present = [design for design in fam.designs if design in slowest]
@@ -252,25 +258,27 @@ def _tail(timed: pd.DataFrame, name: str, fam: Family) -> Markup:
         handles = [marker_handle(design, marker=False) for design in present]
         figure.legend(handles=handles, loc="outside lower left", ncols=3, handlelength=2.2, columnspacing=1.2)
         said = ", ".join(f"{design} {duration(slowest[design])}" for design in present)
-        title = f"Latency of a {name}: {fam.heading}"
-        return inline(figure, slug(f"tail {name} {fam.heading}"), title, f"The slowest {name}: {said}.")
+        title = f"Latency of a {name}{digest.at}: {fam.heading}"
+        return inline(
+            figure, slug(f"tail {name} {fam.heading}{digest.suffix}"), title, f"The slowest {name}: {said}."
+        )
 
 
-def where_time_goes(digest: Digest, trace_id: str | None) -> Group:
-    """Where the kernel time goes: on the typical cells and, if one is named, on the trace of the worst cell."""
-    chosen, _ = digest.population
-    panels = [parts(digest, chosen, "Typical cells, mean", "parts-typical")]
+def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | None) -> Group:
+    """Where the kernel time goes: on the typical cells of each slice and, if named, on the trace of the worst cell."""
+    panels = []
+    for digest in slices:
+        title = f"Typical cells, mean{digest.at}"
+        panels.append(parts(digest, digest.population[0], title, f"parts-typical{digest.suffix}"))
     if trace_id is not None:
-        there = digest.df[digest.df["trace_id"] == trace_id]
-        panels.append(parts(digest, there, "The worst cell's trace", "parts-worst"))
+        there = whole.df[whole.df["trace_id"] == trace_id]
+        panels.append(parts(whole, there, "The worst cell's trace", "parts-worst"))
     reading = (
         "Each bar is the kernel time of a design, split by the kind of event that spends it. Sharing shortens the part "
         "called fork; look for what it adds to the others."
     )
     if trace_id is not None:
-        reading += (
-            " The second panel shows all designs on the trace of the cell that the verdict calls worst."
-        )
+        reading += " The last panel shows all designs on the trace of the cell that the verdict calls worst."
     return Group("parts", "Where the time goes", reading, panels)
 
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline import analysis, parts, store
+from pipeline import analysis, store
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.errors import DatasetError
 from pipeline.latency import cost_model
+from pipeline.parts import replace
 from pipeline.report import figures, tables
-from pipeline.report.digest import QUESTION_AXES, Digest, plain
+from pipeline.report.digest import QUESTION_AXES, Axis, Digest, plain
 from pipeline.report.judged import worst_standing
 from pipeline.report.remarks import on_latency, on_memory
+from pipeline.report.slices import slices
 from pipeline.report.style import HUES
+from pipeline.report.typical import each_slice
 from pipeline.report.verdict import terminal_lines, verdict
 from pipeline.report.words import counted, share
 from pipeline.rows import checksum
@@ -54,7 +57,7 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
     digest = read_digest(dataset, costs)
     page = render(digest, dataset)
     out.parent.mkdir(parents=True, exist_ok=True)
-    parts.replace(out.parent, out.name, page.encode())
+    replace(out.parent, out.name, page.encode())
     return [
         stamp(digest) + line if number == 0 else line for number, line in enumerate(terminal_lines(digest))
     ]
@@ -95,6 +98,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
     """Return everything that the template shows."""
     facts = digest.df.attrs
     worst = worst_standing(digest)
+    parts = slices(digest)
     swept = [axis.column for axis in digest.axes]
     return {
         "hues": HUES,
@@ -104,21 +108,23 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "verdict": verdict(digest),
         "scope": _scope(digest),
         "key": figures.key(digest),
-        "standing": figures.standing(digest),
-        "standing_table": tables.standing(digest),
+        "slices": parts,
+        "standing": [(figures.standing(part), tables.standing(part)) for part in parts],
         "extremes": tables.extremes(digest),
-        "axes": [(figures.moves_with(digest, axis), tables.along(digest, axis)) for axis in digest.axes],
-        "on_memory": on_memory(digest),
-        "on_latency": on_latency(digest),
-        "memory": figures.memory(digest),
-        "memory_table": tables.memory(digest),
-        "tails": [
-            (figures.tails(digest, event, name), tables.tail(digest, event, name)) for event, name in TAILS
+        "axes": [
+            (figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest, parts)
         ],
-        "parts": figures.where_time_goes(digest, worst.worst.trace_id if worst else None),
-        "difference": tables.makes_the_difference(digest),
-        "acts": tables.act_groups(digest),
-        "sensitivity": tables.sensitivity(digest),
+        "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],
+        "on_latency": each_slice(parts, on_latency),
+        "tails": [
+            (figures.tails(part, event, name), tables.tail(part, event, name))
+            for event, name in TAILS
+            for part in parts
+        ],
+        "parts": figures.where_time_goes(parts, digest, worst.worst.trace_id if worst else None),
+        "differences": [tables.makes_the_difference(part) for part in parts],
+        "acts": [tables.act_groups(part) for part in parts],
+        "sensitivity": [tables.sensitivity(part) for part in parts],
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,
@@ -133,6 +139,20 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "none_below": share(NO_DIFFERENCE),
         "dataset": dataset.name,
     }
+
+
+def _moves(digest: Digest, parts: list[Digest]) -> list[tuple[Digest, Axis]]:
+    """Return what to draw along which axis: the axis that tells slices apart once, the others for each slice."""
+    left = {axis.column for part in parts for axis in part.axes}
+    deciding = [(digest, axis) for axis in digest.axes if axis.column not in left]
+    others = [axis for axis in digest.axes if axis.column in left]
+    mine = {part.where: {axis.column: axis for axis in part.axes} for part in parts}
+    return deciding + [
+        (part, mine[part.where][axis.column])
+        for axis in others
+        for part in parts
+        if axis.column in mine[part.where]
+    ]
 
 
 def _fixed(digest: Digest, swept: list[str]) -> str:

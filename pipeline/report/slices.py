@@ -38,7 +38,7 @@ def slices(digest: Digest) -> list[Digest]:
     points = list(reach.medians.columns)
     if len(points) > MOST_SLICES:
         middle = reach.medians.mean()
-        points = sorted({middle.idxmin(), middle.idxmax()}, key=points.index)
+        points = [point for point in points if point in (middle.idxmin(), middle.idxmax())]
     return [_at(digest, reach.axis, point) for point in points]
 
 

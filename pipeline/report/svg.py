@@ -57,11 +57,6 @@ def inline(figure: Figure, name: str, title: str, description: str) -> Markup:
     return Markup(_labelled(drawn, name, title, description))  # noqa: S704 - title and description are escaped
 
 
-def slug(text: str) -> str:
-    """Return a text as an id: lower case letters, digits and single hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
 def _page_colours(drawn: str) -> str:
     """Replace each colour of ``style`` by its CSS variable."""
     variables = {light: f"var(--hue-{number})" for number, (light, _) in enumerate(HUES)}

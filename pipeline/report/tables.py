@@ -71,8 +71,8 @@ def standing(digest: Digest) -> Table:
     headings = ["design", f"kernel time a {digest.per}"]
     headings += [f"times {other}, {which}" for other in others for which in ("typical", "worst")]
     caption = (
-        f"Kernel time, also as a multiple of another design's on the same trace. Typical: median over {phrase}. "
-        f"Worst: worst of the {digest.cells_each:,} cells of this sweep. Lost: share of all cells in which the design "
+        f"Kernel time, also as a multiple of another design's on the same trace. Typical: median over {phrase}{digest.at}. "
+        f"Worst: worst of the {digest.cells_each:,} cells of this sweep{digest.at}. Lost: share of all cells in which the design "
         "is dearer than the baseline. The eager copy with the same reverse mapping is compared where that is not the "
         "baseline itself."
     )
@@ -116,7 +116,7 @@ def along(digest: Digest, axis: Axis) -> Table:
         else f"µs of kernel time a {digest.per}"
     )
     headings = ["design", *(f"{axis.label} {plain(value)}" for value in axis.points)]
-    return Table(f"Typical / worst, in {unit}.", headings, rows)
+    return Table(f"Typical / worst{digest.at}, in {unit}.", headings, rows)
 
 
 def memory(digest: Digest) -> Table:
@@ -143,7 +143,7 @@ def memory(digest: Digest) -> Table:
         f"allocated, times {digest.baseline or 'baseline'}, {which}" for which in ("typical", "worst")
     ]
     caption = (
-        "Peak memory in KiB: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
+        f"Peak memory in KiB{digest.at}: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
         "all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the cells' ratios, "
         "not the quotient of two medians."
     )
@@ -164,7 +164,7 @@ def tail(digest: Digest, event: str, name: str) -> Table | None:
             times = [duration(found[key]) for key in ("ns_mean", "ns_q0.5", "ns_q0.99", "ns_q0.999", "ns_q1")]
             rows.append([f"`{design}`", f"{found['events']:,}", *times, duration(slowest[design])])
     headings = ["design", f"{name}s", "mean", "median", "p99", "p99.9", "slowest", "slowest of the sweep"]
-    caption = f"Latency of a {name} on the typical cells, every {name} counted: exact, nothing is sampled."
+    caption = f"Latency of a {name} on the typical cells{digest.at}, every {name} counted: exact, nothing is sampled."
     return Table(caption, headings, rows)
 
 
@@ -186,7 +186,7 @@ def act_groups(digest: Digest) -> Table:
         for name in digest.designs
         if name in us
     ]
-    caption = f"Mean µs a {digest.per} by what is done, over the typical cells; see the cost model below for each act."
+    caption = f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; see the cost model below for each act."
     return Table(caption, ["design", *spent, "all"], rows)
 
 
@@ -215,7 +215,7 @@ def makes_the_difference(digest: Digest) -> Table | None:
     total = ["all acts", *(signed(float(value)) for value in more.sum()), ""]
     caption = (
         f"What makes the difference: µs a {digest.per} more than under {digest.baseline}, by act; mean over the typical "
-        "cells. Acts that differ by less than 0.05 µs are left out."
+        f"cells{digest.at}. Acts that differ by less than 0.05 µs are left out."
     )
     return Table(caption, ["act", *shown, "cost"], [*rows, total], frozenset({len(shown) + 1}))
 
@@ -238,7 +238,7 @@ def sensitivity(digest: Digest) -> Table | None:
         f"{which}, assumed times {scale:g}" for which in ("typical", "worst") for scale in SENSITIVITY
     ]
     caption = (
-        f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they are; "
+        f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they are{digest.at}; "
         "sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
     )
     return Table(caption, ["design", *headings], rows) if rows else None

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def each_slice(slices: Sequence[Digest], sentence: Callable[[Digest], str]) -> str:
     """Return a sentence for each slice that has one, opened by where the slice lies."""
     said = [(digest.where, sentence(digest)) for digest in slices]
-    return " ".join(f"At {where}: {text}" if where else text for where, text in said if text)
+    return " ".join(
+        f"At {where}, {text[0].lower()}{text[1:]}" if where else text for where, text in said if text
+    )
 
 
 def typical_case(digest: Digest) -> str:

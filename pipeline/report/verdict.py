@@ -38,7 +38,7 @@ def verdict(digest: Digest) -> list[Statement]:
         ("Typical", each_slice(parts, typical_case)),
         ("Worst", worst_case(digest)),
         ("Best", best_case(digest)),
-        ("Where it pays and where not", where_it_pays(digest)),
+        ("Where it pays and where not", each_slice(parts, where_it_pays)),
         ("Where the time goes", each_slice(parts, time_moved)),
         ("Against the floor", each_slice(parts, against_floor)),
         ("With reverse mapping", each_slice(parts, with_rmap)),
@@ -66,12 +66,11 @@ def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
     for part in parts:
         mine = [standing for standing in compared_designs(part) if standing.ratio > 0]
         usual = span([standing.ratio for standing in mine])
-        said.append(f"{outcome(mine)}{f' at {part.where}' if part.where else ''} (kernel time: {usual})")
+        said.append(f"{outcome(mine)}{f' at {part.where}' if part.where else ''} ({usual} kernel time)")
     worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
     return (
-        f"On the typical cells, {digest.population[1]}, sharing page tables {listed(said)} against "
-        f"`{digest.baseline}`, depending on the design; over all {counted(digest.cells_each, 'cell')} of the sweep: "
-        f"{span([best, worst])}."
+        f"Against `{digest.baseline}`, on the typical cells ({digest.population[1]}), sharing page tables {listed(said)}. "
+        f"Over all {counted(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."
     )
 
 
@@ -111,7 +110,7 @@ def where_it_pays(digest: Digest) -> str:
     losing = digest.standings(str(digest.baseline))[design].losing
     return (
         f"`{design}`, of these the design that does best on the typical cells, loses to `{digest.baseline}` in "
-        f"{share(losing)} of all cells. Its medians over all cells, lowest and highest: {'; '.join(said)}."
+        f"{share(losing)} of {counted(digest.cells_each, 'cell')}. Its medians over them, lowest and highest: {'; '.join(said)}."
     )
 
 

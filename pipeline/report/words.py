@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
@@ -81,3 +82,8 @@ def listed(items: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """Return ``1 cell`` or ``2,430 cells``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def slug(text: str) -> str:
+    """Return a text as an id: lower case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -88,7 +88,7 @@ def read_listing(text: str) -> Listing:
     shown = next((line.strip() for line in text.splitlines() if line.strip()), "")
     found = f"a text that begins with {shown[:40]!r}" if shown else "no text"
     raise ListingError(
-        f"listing: {found}; the output of pstree is allowed, such as 'init-+-bash---pstree'; "
+        f"{found}; the output of pstree is allowed, such as 'init-+-bash---pstree'; "
         "save one with: pstree > FILE"
     )
 
@@ -112,7 +112,7 @@ def _times(draft: Draft) -> list[int]:
         total += times[-1]
         if total > PROCESSES_MAX:
             raise ListingError(
-                f"listing, line {drawn.line}: with {drawn.name!r} there are {total} processes; at most "
+                f"line {drawn.line}: with {drawn.name!r} there are {total} processes; at most "
                 f"{PROCESSES_MAX} are allowed; check the groups N*[...] or take a part of the listing"
             )
     return times

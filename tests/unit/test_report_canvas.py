@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.report.canvas import panel, spread
 from pipeline.report.style import HUES, INK, family, look
-from pipeline.report.svg import inline, slug
+from pipeline.report.svg import inline
+from pipeline.report.words import slug
 from simcore.designs import DESIGNS
 
 

@@ -1,66 +1,48 @@
-"""What a workload refuses, and how it says so."""
+"""Which trees a workload refuses, and how it says so."""
 
 from __future__ import annotations
 
 import pytest
 
 from simcore.workloads import WORKLOADS
-from simcore.workloads.parameters import CHOICE, FRACTION, INT, TREE, Parameter, defaults, fault
+from simcore.workloads.parameters import defaults
 from simcore.workloads.shape import PROCESSES_MAX, shape_of, tree_fault
 
-WHOLE = Parameter("pages", INT, 3, "how many", "pages", 1, 9)
-PART = Parameter("part", FRACTION, 0.5, "how much")
-WHO = Parameter("first", CHOICE, "child", "who", choices=("child", "parent"))
-FORM = Parameter("tree", TREE, {"depth": 1, "fan_out": 1}, "which")
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"depth": 0, "fan_out": 1}, {"depth": 16, "fan_out": 2 - 1},
+        {"label": "x", "parents": [-1, 0, 0, 2], "names": ["a", "b", "c", "d"]},
+    ],
+)  # fmt: skip
+def test_tree_fault__lets_both_forms_pass(value):
+    """A complete tree and a measured one are allowed."""
+    assert tree_fault(value) is None
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value"),
+    ("value", "parts"),
     [
-        (WHOLE, 1), (WHOLE, 9), (PART, 0), (PART, 1), (PART, 0.25), (WHO, "parent"),
-        (FORM, {"depth": 0, "fan_out": 1}), (FORM, {"depth": 16, "fan_out": 2 - 1}),
-        (FORM, {"label": "x", "parents": [-1, 0, 0, 2], "names": ["a", "b", "c", "d"]}),
+        ("phillips", ("'phillips' is not a process tree", "'fan_out'")),
+        ({"depth": 2}, ("keys 'depth'", "write one of the two")),
+        ({}, ("keys nothing",)),
+        ({"depth": 2.0, "fan_out": 2}, ("depth is 2.0", "whole numbers from 0")),
+        ({"depth": 2, "fan_out": 0}, ("fan_out is 0", "whole numbers from 1")),
+        ({"depth": 30, "fan_out": 2}, (f"more than {PROCESSES_MAX} processes", "smaller depth or fan_out")),
+        ({"label": 1, "parents": [-1], "names": ["a"]}, ("label is 1",)),
+        ({"label": "x", "parents": -1, "names": "a"}, ("not a list",)),
+        ({"label": "x", "parents": [], "names": []}, ("0 parents and 0 names",)),
+        ({"label": "x", "parents": [-1, 0], "names": ["a"]}, ("2 parents and 1 names",)),
+        ({"label": "x", "parents": [0], "names": ["a"]}, ("parents[0] is 0", "root first")),
+        ({"label": "x", "parents": [-1, 1], "names": ["a", "b"]}, ("parents[1] is 1", "0 to 0 is allowed")),
+        ({"label": "x", "parents": [-1, True], "names": ["a", "b"]}, ("parents[1] is True",)),
+        ({"label": "x", "parents": [-1], "names": [None]}, ("names[0] is None",)),
     ],
 )  # fmt: skip
-def test_fault__lets_the_range_pass(parameter, value):
-    """Both ends of a range, any choice and both forms of a tree are allowed."""
-    assert fault(parameter, value) is None
-
-
-@pytest.mark.parametrize(
-    ("parameter", "value", "parts"),
-    [
-        (WHOLE, 3.0, ("3.0 is not a whole number", "1 to 9 pages are allowed", "digits only")),
-        (WHOLE, True, ("True is not a whole number",)),
-        (WHOLE, "1e6", ("'1e6' is not a whole number", "without quotes")),
-        (WHOLE, None, ("None is not a whole number",)),
-        (WHOLE, 0, ("0 is out of range", "1 to 9 pages are allowed")),
-        (WHOLE, 10, ("10 is out of range",)),
-        (PART, 1.01, ("1.01 is out of range", "0 to 1 is allowed")),
-        (PART, float("nan"), ("nan is out of range",)),
-        (PART, False, ("False is not a number",)),
-        (PART, "half", ("'half' is not a number", "0 to 1 is allowed")),
-        (WHO, "chidl", ("'chidl' is no choice", "'child', 'parent' are allowed", "did you mean 'child'?")),
-        (WHO, 7, ("7 is no choice", "write one of them")),
-        (FORM, "phillips", ("'phillips' is not a process tree", "'fan_out'")),
-        (FORM, {"depth": 2}, ("keys 'depth'", "write one of the two")),
-        (FORM, {}, ("keys nothing",)),
-        (FORM, {"depth": 2.0, "fan_out": 2}, ("depth is 2.0", "whole numbers from 0")),
-        (FORM, {"depth": 2, "fan_out": 0}, ("fan_out is 0", "whole numbers from 1")),
-        (FORM, {"depth": 30, "fan_out": 2}, (f"more than {PROCESSES_MAX} processes", "smaller depth or fan_out")),
-        (FORM, {"label": 1, "parents": [-1], "names": ["a"]}, ("label is 1",)),
-        (FORM, {"label": "x", "parents": -1, "names": "a"}, ("not a list",)),
-        (FORM, {"label": "x", "parents": [], "names": []}, ("0 parents and 0 names",)),
-        (FORM, {"label": "x", "parents": [-1, 0], "names": ["a"]}, ("2 parents and 1 names",)),
-        (FORM, {"label": "x", "parents": [0], "names": ["a"]}, ("parents[0] is 0", "root first")),
-        (FORM, {"label": "x", "parents": [-1, 1], "names": ["a", "b"]}, ("parents[1] is 1", "0 to 0 is allowed")),
-        (FORM, {"label": "x", "parents": [-1, True], "names": ["a", "b"]}, ("parents[1] is True",)),
-        (FORM, {"label": "x", "parents": [-1], "names": [None]}, ("names[0] is None",)),
-    ],
-)  # fmt: skip
-def test_fault__says_what_was_found_and_what_is_allowed(parameter, value, parts):
+def test_tree_fault__says_what_was_found_and_what_is_allowed(value, parts):
     """Every refusal names the value, the range and the remedy."""
-    said = fault(parameter, value)
+    said = tree_fault(value)
     assert said is not None
     assert all(part in said for part in parts), said
     assert said.count(";") >= 2

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.values import Place
+from pipeline.values import parameter as checked_value
 from simcore.events import KIND_MASK, WRITABLE, Op, Trace, VmaKind
 from simcore.geometry import GEOMETRIES, Geometry
 from simcore.workloads import WORKLOADS
-from simcore.workloads.parameters import defaults, fault
+from simcore.workloads.parameters import defaults
 
 TREE = WORKLOADS["tree"]
 I386 = GEOMETRIES["i386"]
@@ -319,6 +322,8 @@ def test_too_large_tree__is_refused():
 
 @pytest.mark.parametrize("parameter", TREE.parameters, ids=lambda parameter: parameter.name)
 def test_parameters__have_allowed_defaults_and_a_meaning(parameter):
-    """Each default passes its own check and each parameter says what it means."""
-    assert fault(parameter, parameter.default) is None
+    """Each default passes the check that a study's value must pass, and each parameter says what it means."""
+    place = Place()
+    checked_value(parameter.default, parameter, Path(), place)
+    assert place.faults == []
     assert len(parameter.meaning) > 20
