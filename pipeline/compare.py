@@ -81,10 +81,14 @@ def typical(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
     """
     chosen, phrase = population(df)
     ratio = paired(chosen, metric, baseline)
-    with_ratio = chosen.assign(
-        ratio=ratio,
-        difference=chosen[metric] - reference(chosen, metric, baseline),
-        losing=(ratio > 1 + NO_DIFFERENCE).astype("float64").where(ratio.notna()),
+    with_ratio = pd.DataFrame(
+        {
+            "design": chosen["design"],
+            metric: chosen[metric],
+            "ratio": ratio,
+            "difference": chosen[metric] - reference(chosen, metric, baseline),
+            "losing": (ratio > 1 + NO_DIFFERENCE).astype("float64").where(ratio.notna()),
+        }
     )
     groups = with_ratio.groupby("design", sort=False)
     summary = pd.DataFrame(
@@ -119,9 +123,12 @@ def best(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
 
 def _extreme(df: pd.DataFrame, metric: str, baseline: str, *, highest: bool) -> pd.DataFrame:
     """Return the row with the highest or lowest ratio of each design."""
-    with_ratio = df.assign(ratio=paired(df, metric, baseline)).dropna(subset="ratio")
-    order = with_ratio.sort_values(["ratio", "cell_id"], ascending=[not highest, True], kind="stable")
+    compared = df[["design", "cell_id"]].assign(ratio=paired(df, metric, baseline), row=range(len(df)))
+    compared = compared.dropna(subset="ratio")
+    order = compared.sort_values(["ratio", "cell_id"], ascending=[not highest, True], kind="stable")
     first = order.drop_duplicates("design").set_index("design")
-    counted = with_ratio.groupby("design", sort=False).size()
     appearance: list[Hashable] = [name for name in df["design"].unique() if name in first.index]
-    return first.loc[appearance].assign(cells=counted)
+    chosen = first.loc[appearance]
+    counted = compared.groupby("design", sort=False).size()
+    cells = df.iloc[chosen["row"].tolist()].set_index("design")
+    return cells.assign(ratio=chosen["ratio"], cells=counted)

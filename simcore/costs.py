@@ -68,14 +68,17 @@ class CostModel:
 
 _FORKTIME = "Phillips, linux-kernel 18 Feb 2002, forktime table (2-way Pentium III, 2.4.17)"
 _MCCRACKEN = "McCracken, linux-kernel 10 Oct 2002, fork table (2.5.41)"
+_MORTON = "Morton, linux-kernel 20 Dec 2002, profile of patch scripts (2.5.52, PAE)"
 
 # The slopes used below: forktime old, 10,000 to 100,000 pages: (42777 - 4908) us / 90,000 = 421 ns per pte copied;
 # new: (19400 - 2132) us / 90,000 = 192 ns per pte visited. McCracken fork, 4 MB to 40 MB with pte_chains:
 # (28.4 - 5.0) ms / 9,216 ptes = 2,539 ns per pte, so 2,118 ns for the chain element; fork and exit:
-# (44.2 - 4.9) ms / 9,216 = 4,264 ns, so 1,725 ns for zapping a pte and removing its element.
+# (44.2 - 4.9) ms / 9,216 = 4,264 ns, so 1,725 ns for zapping a pte and removing its element. Morton's profile:
+# pte_unshare took 572 ticks where copy_page_range had taken 496, 1.15 times as many; for his shell's 222 ptes in three
+# tables of 512 entries that leaves (1.15 * 222 * 421 ns - 222 * (421 - 12) ns) / 1,536 = 11 to 12 ns per entry looked at.
 PC_2002 = CostModel(
     "pc-2002",
-    "A 1 GHz Pentium III of 2002 with Linux 2.4 or 2.5. Slopes come from two published tables; the rest is assumed "
+    "A 1 GHz Pentium III of 2002 with Linux 2.4 or 2.5. Slopes come from three published tables; the rest is assumed "
     "and is the size that a 1 GHz machine with PC133 memory suggests.",
     {
         "forks": Cost(90_000, f"{ASSUMED}: task set-up, signals and files; forktime's 325 us at 100 pages bounds it from above"),
@@ -103,10 +106,10 @@ PC_2002 = CostModel(
         "ptes_visited_fork": Cost(192, f"{_FORKTIME}: slope of the new design, 10,000 to 100,000 pages"),
         "ptes_copied_fork": Cost(115, f"{_FORKTIME}: slope of the old design less the visit, 229 ns; {ASSUMED.lower()} to be half the pte, half the reference"),
         "ptes_wrprotected_fork": Cost(20, f"{ASSUMED}: one locked store to a warm line"),
-        "ptes_visited_unshare": Cost(20, f"{ASSUMED}: a sequential look at a table; the page is only touched for ptes that are copied"),
-        "ptes_copied_unshare": Cost(287, f"{_FORKTIME}: as copying at fork (421 ns), less the reference and the look at the pte"),
+        "ptes_visited_unshare": Cost(12, f"{_MORTON}: unsharing took 1.15 times the copying it replaced, the rest being looks at all entries of a table"),
+        "ptes_copied_unshare": Cost(295, f"{_FORKTIME}: as copying at fork (421 ns), less the reference and the look at the pte"),
         "ptes_wrprotected_unshare": Cost(20, f"{ASSUMED}: as at fork"),
-        "ptes_visited_zap": Cost(20, f"{ASSUMED}: a sequential look at a table"),
+        "ptes_visited_zap": Cost(12, f"{ASSUMED}: as a look while unsharing"),
         "ptes_zapped": Cost(200, f"{ASSUMED}: clearing a pte and looking at its page"),
         "pages_allocated": Cost(500, f"{ASSUMED}: a page from the per-processor list"),
         "pages_zeroed": Cost(7_000, f"{ASSUMED}: 4 KiB at about 600 MB/s"),

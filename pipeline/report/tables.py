@@ -71,10 +71,10 @@ def standing(digest: Digest) -> Table:
     headings = ["design", f"kernel time a {digest.per}"]
     headings += [f"times {other}, {which}" for other in others for which in ("typical", "worst")]
     caption = (
-        f"Kernel time, also as a multiple of another design's on the same trace. Typical: median over {phrase}{digest.at}. "
-        f"Worst: worst of the {digest.cells_each:,} cells of this sweep{digest.at}. Lost: share of all cells in which the design "
-        "is dearer than the baseline. The eager copy with the same reverse mapping is compared where that is not the "
-        "baseline itself."
+        f"Kernel time, also as a multiple of another design's on the same trace{digest.at}. Typical: median over "
+        f"{phrase}. Worst: worst of the {digest.cells_each:,} cells of this sweep{digest.at}. Lost: share of these cells "
+        "in which the design is dearer than the baseline. The eager copy with the same reverse mapping is compared "
+        "where that is not the baseline itself."
     )
     return Table(caption, [*headings, "cells lost"], rows)
 
@@ -143,9 +143,9 @@ def memory(digest: Digest) -> Table:
         f"allocated, times {digest.baseline or 'baseline'}, {which}" for which in ("typical", "worst")
     ]
     caption = (
-        f"Peak memory in KiB{digest.at}: median over the typical cells, and the highest of the sweep. Allocated: page tables at "
-        "all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the cells' ratios, "
-        "not the quotient of two medians."
+        f"Peak memory in KiB{digest.at}: median over the typical cells, and the highest of the sweep. Allocated: page "
+        "tables at all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the "
+        "cells' ratios, not the quotient of two medians."
     )
     return Table(caption, headings, rows)
 
@@ -186,7 +186,9 @@ def act_groups(digest: Digest) -> Table:
         for name in digest.designs
         if name in us
     ]
-    caption = f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; see the cost model below for each act."
+    caption = (
+        f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; costs are listed below."
+    )
     return Table(caption, ["design", *spent, "all"], rows)
 
 
@@ -238,8 +240,8 @@ def sensitivity(digest: Digest) -> Table | None:
         f"{which}, assumed times {scale:g}" for which in ("typical", "worst") for scale in SENSITIVITY
     ]
     caption = (
-        f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they are{digest.at}; "
-        "sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
+        f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they "
+        f"are{digest.at}; sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
     )
     return Table(caption, ["design", *headings], rows) if rows else None
 

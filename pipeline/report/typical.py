@@ -99,7 +99,7 @@ def with_rmap(digest: Digest) -> str:
                 )
     if not parts:
         return ""
-    return f"On the typical cells {listed(parts)}; they are compared with the eager copy that keeps the same chains."
+    return f"On the typical cells, against the eager copy with the same reverse mappings, {listed(parts)}."
 
 
 def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:

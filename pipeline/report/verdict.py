@@ -69,8 +69,8 @@ def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
         said.append(f"{outcome(mine)}{f' at {part.where}' if part.where else ''} ({usual} kernel time)")
     worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
     return (
-        f"Against `{digest.baseline}`, on the typical cells ({digest.population[1]}), sharing page tables {listed(said)}. "
-        f"Over all {counted(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."
+        f"Against `{digest.baseline}`, on the typical cells ({digest.population[1]}), sharing page tables "
+        f"{listed(said)}. Over all {counted(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."
     )
 
 
@@ -110,7 +110,8 @@ def where_it_pays(digest: Digest) -> str:
     losing = digest.standings(str(digest.baseline))[design].losing
     return (
         f"`{design}`, of these the design that does best on the typical cells, loses to `{digest.baseline}` in "
-        f"{share(losing)} of {counted(digest.cells_each, 'cell')}. Its medians over them, lowest and highest: {'; '.join(said)}."
+        f"{share(losing)} of {counted(digest.cells_each, 'cell')}. Its medians over them, lowest and highest: "
+        f"{'; '.join(said)}."
     )
 
 
