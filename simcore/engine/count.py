@@ -82,13 +82,13 @@ def flush(h: IntArray, kind: int) -> None:
 
 
 @jit
-def record(h: IntArray, kind: int) -> None:
-    """Close the act vector of an event or fault, and start the next with zeroes."""
+def record(h: IntArray, kind: int, times: int) -> None:
+    """Close the act vector of an event, or of so many equal faults, and start the next with zeroes."""
     vector = h[LATEST + kind]
     if vector == 0 or not _equals(h, vector):
         vector = _find_vector(h, kind)
         h[LATEST + kind] = vector
-    h[vector + VECTOR_TIMES] += 1
+    h[vector + VECTOR_TIMES] += times
     h[ACTS_AT : ACTS_AT + N_ACTS] = 0
 
 

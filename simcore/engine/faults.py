@@ -22,6 +22,7 @@ from simcore.engine.count import (
     record,
 )
 from simcore.engine.records import file_page, new_page, new_table, set_slot
+from simcore.engine.runs import serve_run
 from simcore.engine.tables import is_private, reopen, rmap_change, table_at, unshare
 from simcore.engine.vmas import find_vma
 from simcore.heap import (
@@ -58,18 +59,22 @@ def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray, write: bool) -
     start, count, stride = event[2], event[3], event[4]
     entries = h[ENTRIES]
     vma = 0
-    for step in range(count):
+    step = 0
+    while step < count:
         vpn = pages[start + step] if stride == 0 else start + step * stride
         if vma == 0 or vpn < h[vma + VMA_START] or vpn >= h[vma + VMA_END]:
             vma = find_vma(h, mm, vpn)
         number = vpn // entries
-        place = number - h[vma + VMA_SHIFT]
-        index = vpn - number * entries
-        slot = h[mm + MM_SLOTS + place]
-        pte = h[slot // 2 + TABLE_PTES + index] if slot else 0
+        slot = h[mm + MM_SLOTS + number - h[vma + VMA_SHIFT]]
+        pte = h[slot // 2 + TABLE_PTES + vpn - number * entries] if slot else 0
+        served = 1
         if pte == 0 or (write and (slot & SLOT_WRITABLE == 0 or pte & PTE_WRITABLE == 0)):
-            handle_fault(h, mm, vma, vpn, write)
-            record(h, KIND_WRITE_FAULT if write else KIND_READ_FAULT)
+            served = serve_run(h, mm, vma, event, step) if pte == 0 and stride > 0 else 0
+            if served == 0:
+                handle_fault(h, mm, vma, vpn, write)
+                record(h, KIND_WRITE_FAULT if write else KIND_READ_FAULT, 1)
+                served = 1
+        step += served
 
 
 @jit

@@ -182,7 +182,7 @@ def happen(
     elif op == MMAP:
         h[MMAPS] += 1
         map_vma(h, mm, event)
-        record(h, KIND_MMAP)
+        record(h, KIND_MMAP, 1)
     elif op == MUNMAP:
         _munmap(h, mm, event[2], event[2] + event[3])
     elif op == FORK:
@@ -196,7 +196,7 @@ def happen(
         h[EXITS] += 1
         h[task_record(h, task) + TASK_MM] = 0
         _let_go(h, task, mm)
-        record(h, KIND_EXIT)
+        record(h, KIND_EXIT, 1)
 
 
 @jit
@@ -206,7 +206,7 @@ def _munmap(h: IntArray, mm: int, start: int, end: int) -> None:
     unmap(h, mm, start, end)
     if h[ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
         flush(h, TLB_RANGE)
-    record(h, KIND_MUNMAP)
+    record(h, KIND_MUNMAP, 1)
 
 
 @jit
@@ -226,7 +226,7 @@ def _fork(h: IntArray, parent: int, task: int) -> None:
         copy_tables(h, parent, child)
     _new_task(h, task, child, 0)
     flush(h, TLB_MM)
-    record(h, KIND_FORK)
+    record(h, KIND_FORK, 1)
 
 
 @jit
@@ -235,7 +235,7 @@ def _vfork(h: IntArray, parent: int, task: int) -> None:
     h[VFORKS] += 1
     h[task_record(h, parent) + TASK_WAITS] = 1
     _new_task(h, task, mm_of(h, parent), parent + 1)
-    record(h, KIND_VFORK)
+    record(h, KIND_VFORK, 1)
 
 
 @jit
@@ -256,7 +256,7 @@ def _exec(h: IntArray, task: int, rows: IntArray) -> None:
     _let_go(h, task, old)
     for row in range(rows.shape[0]):
         map_vma(h, mm, rows[row])
-    record(h, KIND_EXEC)
+    record(h, KIND_EXEC, 1)
 
 
 @jit
