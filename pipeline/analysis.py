@@ -107,7 +107,7 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
 def tidy(table: pa.Table) -> pd.DataFrame:
     """Return rows of ``pipeline.schema`` as a tidy frame without times."""
     by_kind = kind_totals(table["vectors"])
-    plain: pd.DataFrame = table.drop_columns(["vectors"]).to_pandas()
+    plain: pd.DataFrame = table.drop_columns(["vectors"]).to_pandas(use_threads=False)
     _check_totals(plain, by_kind)
     parameters = _parameters(plain["params"], taken=set(plain.columns))
     creations = pd.DataFrame({"creations": plain["forks"] + plain["vforks"]})

@@ -201,7 +201,7 @@ def _grouped(parts: list[pd.DataFrame]) -> pd.DataFrame:
         {"design": pd.Series(dtype="str"), "ns": np.zeros(0), "times": np.zeros(0, np.int64)}
     )
     joined = pd.concat(parts) if parts else empty
-    return joined.groupby(["design", "ns"], as_index=False)["times"].sum()
+    return joined.groupby(["design", "ns"])["times"].sum().reset_index()
 
 
 def weighted_quantiles(values: FloatArray, times: IntArray, q: Sequence[float]) -> list[float]:
@@ -298,8 +298,9 @@ def _vector_frame(table: pa.Table, parts: list[dict[str, Any]]) -> pd.DataFrame:
     empty = {"row": np.zeros(0, np.int64), "kind": np.zeros(0, np.int64), "times": np.zeros(0, np.int64)}
     joined = {key: np.concatenate([part[key] for part in parts]) if parts else empty[key] for key in empty}
     acts = np.concatenate([part["acts"] for part in parts]) if parts else np.zeros((0, len(ACTS)), np.int64)
-    identity = table.select(["cell_id", "design"]).to_pandas()
+    identity: pd.DataFrame = table.select(["cell_id", "design"]).to_pandas(use_threads=False)
     frame = identity.take(joined["row"]).reset_index(drop=True)
-    frame["event"] = pd.Categorical.from_codes(joined["kind"], categories=list(EVENT_KINDS))
+    frame["event"] = pd.Categorical(np.array(EVENT_KINDS)[joined["kind"]], categories=pd.Index(EVENT_KINDS))
     frame["times"] = joined["times"]
-    return pd.concat([frame, pd.DataFrame(acts, columns=list(ACT))], axis=1)
+    counted: pd.DataFrame = pd.concat([frame, pd.DataFrame(acts, columns=list(ACT))], axis=1)
+    return counted
