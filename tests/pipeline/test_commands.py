@@ -116,7 +116,7 @@ def test_show__prints_the_cell_and_a_line_that_replays_it(dataset, forkbench):
         (["designs", "linus"], "unknown design 'linus'; did you mean 'linus_pmd'?"),
         (["workloads", "forest"], "unknown workload 'forest'; known are tree"),
         (["tree", "nowhere"], "No such file or directory"),
-        (["tree", "study.yaml"], "study.yaml: listing: "),
+        (["tree", "study.yaml"], "study.yaml: a text that begins with "),
         (["plant"], "No such command 'plant'"),
     ],
 )

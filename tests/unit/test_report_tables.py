@@ -42,7 +42,7 @@ def test_makes_the_difference__adds_up_to_the_difference(digest, means):
     table = tables.makes_the_difference(digest)
     assert table.headings[1:-1] == ["phillips", "phillips_mark", "linus_pmd"]
     assert column(table, "linus_pmd")["all acts"] == signed(means["linus_pmd"] - means["linux24"])
-    assert column(table, "cost")["ptes_visited_unshare"] == "assumed"
+    assert column(table, "cost")["pmds_written"] == "assumed"
     assert column(table, "cost")["ptes_copied_unshare"] == "sourced"
 
 
