@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MOST_FAULTS = 10  # as many as are listed
 TASK_LIMIT = 1 << 24  # tables are indexed by task number; a trace is not allowed to ask for more
-STRIDE_LIMIT = 1 << 40  # keeps start + count * stride far from the end of int64
+
+_BOTH = "a file number names both a file and a shm object"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -76,16 +77,21 @@ def _touch_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
     in_pool = sound & (count <= len(trace.pages)) & (start <= len(trace.pages) - count)
     faults = _say(listed & ~in_pool, f"page list empty or not within the trace's {len(trace.pages)} pages")
     ranged = touch & (stride != 0)
-    sane = sound & (stride > 0) & (stride < STRIDE_LIMIT) & (count <= geometry.user_pages)
-    last = start + np.where(sane, count - 1, 0) * np.where(sane, stride, 0)
+    sane = sound & (stride > 0) & (stride <= geometry.user_pages) & (count <= geometry.user_pages)
+    # Divided, not multiplied: the product of two page numbers may not fit into 64 bits.
+    steps = (geometry.user_pages - 1 - start) // np.where(sane, stride, 1)
     faults += _say(
-        ranged & ~(sane & (last < geometry.user_pages)),
+        ranged & ~(sane & (start < geometry.user_pages) & (count - 1 <= steps)),
         f"pages not within 0 to {geometry.user_pages - 1}, or a stride below 0",
     )
     pool = trace.pages
     if len(pool) and not (pool.min() >= 0 and pool.max() < geometry.user_pages):
-        first = int(np.flatnonzero(listed)[0]) if listed.any() else 0
-        faults.append((first, f"a page list holds pages not within 0 to {geometry.user_pages - 1}"))
+        outside = np.concatenate([[0], np.cumsum((pool < 0) | (pool >= geometry.user_pages))])
+        low = np.where(in_pool & listed, start, 0)
+        high = np.where(in_pool & listed, start + count, 0)
+        faults += _say(
+            outside[high] > outside[low], f"its pages are not within 0 to {geometry.user_pages - 1}"
+        )
     return faults
 
 
@@ -101,15 +107,17 @@ def _well_mapped(rows: npt.NDArray[np.void]) -> Mask:
 
 
 def _file_faults(trace: Trace) -> list[tuple[int, str]]:
-    """Return the events that map one number both as a file and as a shm object."""
-    maps = trace.events["op"] == Op.MMAP
-    rows = np.concatenate([trace.events[maps], trace.image_rows])
-    index = np.concatenate([np.flatnonzero(maps), np.zeros(len(trace.image_rows), np.int64)])
-    shm = (rows["arg"] & KIND_MASK) == VmaKind.SHM
-    backed = rows["file"] >= 0
-    both = np.intersect1d(rows["file"][shm & backed], rows["file"][~shm & backed])
-    mixed = np.isin(rows["file"], both) & shm
-    return [(int(each), "a file number names both a file and a shm object") for each in index[mixed]]
+    """Return the events that map one number as a shm object while it is a file elsewhere, images included."""
+    rows = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], trace.image_rows])
+    both = np.intersect1d(rows["file"][_is_shm(rows)], rows["file"][~_is_shm(rows) & (rows["file"] >= 0)])
+    mixed = (trace.events["op"] == Op.MMAP) & _is_shm(trace.events) & np.isin(trace.events["file"], both)
+    return _say(mixed, _BOTH)
+
+
+def _is_shm(rows: npt.NDArray[np.void]) -> Mask:
+    """Return which MMAP rows map a shm object."""
+    shm: Mask = (rows["arg"] & KIND_MASK) == VmaKind.SHM
+    return shm
 
 
 def _image_faults(trace: Trace, geometry: Geometry) -> list[str]:
@@ -119,6 +127,9 @@ def _image_faults(trace: Trace, geometry: Geometry) -> list[str]:
     faults = _range_faults(rows, every, geometry) + _say(
         ~_well_mapped(rows), "not a mapping: kind, file or offset is wrong"
     )
+    mapped = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], rows])
+    files = mapped["file"][~_is_shm(mapped) & (mapped["file"] >= 0)]
+    faults += _say(_is_shm(rows) & np.isin(rows["file"], files), _BOTH)
     said = [f"image row {index}: {what}" for index, what in faults]
     for image in range(len(trace.image_starts) - 1):
         own = np.sort(rows[trace.image_starts[image] : trace.image_starts[image + 1]], order="start")

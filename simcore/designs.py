@@ -19,7 +19,7 @@ AXES: dict[str, dict[str, str]] = {
     },
     "creation": {
         "fork": "a child that will exec is made by fork like any other",
-        "vfork": "a child that only reads and writes before it execs borrows its parent's mm instead",
+        "vfork": "a child that only reads and writes before it execs borrows its parent's mm instead; others are forked, and so are those whose steps would have to move past others in a trace with writable shared mappings",
     },
     "rmap": {
         "none": "no way from a page to its ptes",
@@ -130,7 +130,7 @@ DESIGNS: dict[str, Design] = {
         ),
         Design(
             name="rmap25", year=2002, merged=True,
-            prose="Fork copies every pte and adds a pte_chain element for each: the 'fork problem' that started the thread.",
+            prose="Fork copies every pte and adds a pte_chain element for each: what the thread called the fork problem of rmap.",
             origin="Linux 2.5.27, mm/memory.c: copy_page_range, mm/rmap.c: page_add_rmap",
             fork="copy", rmap="pte_chain",
         ),

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from simcore.errors import TraceRefused
+
+if TYPE_CHECKING:
+    from simcore.errors import Refusal
 
 IntArray = npt.NDArray[np.int64]
 
@@ -78,12 +83,20 @@ class Trace:
         The mappings of all images, as MMAP rows.
     image_starts : int64 [images + 1]
         Image ``i`` is ``image_rows[image_starts[i]:image_starts[i + 1]]``.
+    origin : int64 [n], optional
+        Where each event stands in the trace that this one was rescheduled from; messages speak of that one.
     """
 
     events: npt.NDArray[np.void]
     pages: IntArray
     image_rows: npt.NDArray[np.void]
     image_starts: IntArray
+    origin: IntArray | None = None
+
+    def refused(self, event: int, refusal: Refusal) -> TraceRefused:
+        """Return the exception that says why an event cannot happen."""
+        index = event if self.origin is None else int(self.origin[event])
+        return TraceRefused.because(index, refusal, describe(self.events[event]))
 
     def __len__(self) -> int:
         return len(self.events)

@@ -12,10 +12,11 @@ from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from simcore.events import KIND_MASK, WRITABLE, Op, Trace, VmaKind
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 
@@ -23,6 +24,8 @@ def as_vfork_runs_it(trace: Trace) -> Trace:
     """Return the trace with each fork for exec made a vfork and the child's steps moved up to it.
 
     A fork is for exec if the child, from its birth on, only reads and writes before it execs. Other forks stay.
+    So does a fork whose child's steps do not follow it directly, in a trace that maps shared memory writable:
+    whether such a step could be moved is not looked into.
     The events keep their content; only their order and the forks' ``op`` change.
     """
     blocks = _blocks(trace)
@@ -36,7 +39,8 @@ def as_vfork_runs_it(trace: Trace) -> Trace:
     events = trace.events[order].copy()
     is_spawn = [index in blocks for index in order]
     events["op"][is_spawn] = Op.VFORK
-    return Trace(events, trace.pages, trace.image_rows, trace.image_starts)
+    origin = np.array(order, np.int64)
+    return Trace(events, trace.pages, trace.image_rows, trace.image_starts, origin)
 
 
 def _blocks(trace: Trace) -> dict[int, list[int]]:
@@ -47,13 +51,15 @@ def _blocks(trace: Trace) -> dict[int, list[int]]:
     for index, task in enumerate(tasks):
         by_task[task].append(index)
     pinned = _writes_shared(trace.events) or _writes_shared(trace.image_rows)
-    blocks = {}
+    blocks: dict[int, list[int]] = {}
+    claimed: set[int] = set()  # a second fork of a living child is refused when it comes up; it has no block
     for index, op in enumerate(ops):
         if op == Op.FORK:
             block = _until_exec(by_task[children[index]], index, ops)
             in_place = block == list(range(index + 1, index + 1 + len(block)))
-            if block and (in_place or not pinned):
+            if block and (in_place or not pinned) and claimed.isdisjoint(block):
                 blocks[index] = block
+                claimed.update(block)
     return blocks
 
 

@@ -13,6 +13,7 @@ from simcore import Mapping, Trace, TraceBuilder, VmaKind
 from simcore.events import Op
 
 PAGES = 32
+SHARED = (VmaKind.FILE_SHARED, VmaKind.SHM)
 FILE_OF = {VmaKind.FILE_PRIVATE: 0, VmaKind.FILE_SHARED: 0, VmaKind.SHM: 1}
 IMAGES = (
     [
@@ -28,13 +29,19 @@ IMAGES = (
 
 
 class RandomTrace:
-    """Write ``length`` random events of up to ``tasks`` tasks over the first ``pages`` pages."""
+    """Write random events of up to ``tasks`` tasks over the first PAGES pages.
 
-    def __init__(self, seed: int, tasks: int = 6, pages: int = PAGES, wild: float = 0.05) -> None:
+    ``wild`` is the share of events that may be refused. Without ``shared`` nothing is mapped shared, so that the
+    vfork schedule may move steps.
+    """
+
+    def __init__(self, seed: int, tasks: int = 6, wild: float = 0.05, *, shared: bool = True) -> None:
         self.rng = random.Random(seed)
-        self.tasks, self.pages, self.wild = tasks, pages, wild
+        self.tasks, self.pages, self.wild = tasks, PAGES, wild
+        self.kinds = [kind for kind in VmaKind if shared or kind not in SHARED]
+        self.images = [[row for row in image if row.kind in self.kinds] for image in IMAGES]
         self.builder = TraceBuilder()
-        for image in IMAGES:
+        for image in self.images:
             self.builder.image(image)
         self.mapped: dict[int, list[int]] = {0: []}
         self.lender: dict[int, int] = {}
@@ -71,7 +78,7 @@ class RandomTrace:
     def _mmap(self, task: int, wild: bool) -> None:
         start = self.rng.randrange(self.pages)
         count = min(self.rng.choice([1, 1, 2, 3, 4, 6, 9]), self.pages - start)
-        kind = self.rng.choice(list(VmaKind))
+        kind = self.rng.choice(self.kinds)
         taken = {max(page, ~page) for page in self.mapped.get(task, [])}
         fresh = not taken & set(range(start, start + count))
         if not fresh and not wild:
@@ -142,7 +149,7 @@ class RandomTrace:
             self.lender.pop(task, None)
             self.mapped[task] = [
                 page if each.writable else ~page
-                for each in IMAGES[image]
+                for each in self.images[image]
                 for page in range(each.start, each.start + each.npages)
             ]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from simcore.acts import LEVELS
 from simcore.engine.layout import new_heap
-from simcore.engine.loop import GROW, begin, run
-from simcore.errors import LimitExceeded, Refusal, TraceRefused
+from simcore.engine.loop import GROW, OVERRUN, begin, run
+from simcore.errors import InvariantViolation, LimitExceeded, Refusal
 from simcore.events import EVENT_DTYPE, Op, Trace, describe
 from simcore.heap import (
     BUCKETS,
@@ -86,7 +86,7 @@ class Engine:
     def __init__(self, trace: Trace, design: Design, geometry: Geometry, limit: int = MEMORY_LIMIT) -> None:
         self._trace = trace
         self._raw = (_plain(trace.events), trace.pages, _plain(trace.image_rows), trace.image_starts)
-        self._h = new_heap(trace, design, geometry)
+        self._h = new_heap(trace, design, geometry, limit)
         self._first = int(self._h[TOP])
         self._limit = limit
         self._position = 0
@@ -102,6 +102,8 @@ class Engine:
             An event cannot happen; the machine stays whole, behind the event.
         LimitExceeded
             The run needs more memory than the limit.
+        InvariantViolation
+            The engine is wrong.
         """
         end = len(self._trace) if stop is None else stop
         while self._position < end:
@@ -110,9 +112,11 @@ class Engine:
             self._position = at
             if status == GROW:
                 self._grow()
+            elif status == OVERRUN:
+                raise InvariantViolation(f"event {at} took more of the heap than was set aside for it")
             elif status > 0:
                 self._position += 1
-                raise TraceRefused.because(at, Refusal(status), describe(self._trace.events[at]))
+                raise self._trace.refused(at, Refusal(status))
 
     def _touched(self, first: int, last: int) -> int:
         """Return how many pages events [first, last) touch."""

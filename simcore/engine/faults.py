@@ -23,7 +23,7 @@ from simcore.engine.count import (
 )
 from simcore.engine.records import file_page, new_page, new_table, set_slot
 from simcore.engine.runs import serve_run
-from simcore.engine.tables import is_private, reopen, rmap_change, table_at, unshare
+from simcore.engine.tables import is_private, reopen, rmap_added, rmap_removed, table_at, unshare
 from simcore.engine.vmas import find_vma
 from simcore.heap import (
     ENTRIES,
@@ -146,7 +146,7 @@ def map_page(h: IntArray, table: int, at: int, frame: int, writable: int) -> Non
     h[frame + FRAME_MAPCOUNT] += 1
     h[table + TABLE_MAPPED] += 1
     h[NOW_RSS] += h[table + TABLE_REFCOUNT]
-    rmap_change(h, 1, 0)
+    rmap_added(h, 1)
 
 
 @jit
@@ -176,8 +176,8 @@ def copy_on_write(h: IntArray, table: int, at: int, pte: int) -> None:
 @jit
 def unmap_page(h: IntArray, table: int, frame: int) -> None:
     """Take a page that others hold too out of a pte of a table of our own."""
+    rmap_removed(h, 1, h[frame + FRAME_MAPCOUNT])
     h[frame + FRAME_MAPCOUNT] -= 1
     h[table + TABLE_MAPPED] -= 1
     h[NOW_RSS] -= 1
     h[REFS_DROPPED] += 1
-    rmap_change(h, 0, 1)

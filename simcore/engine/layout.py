@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.designs import AXES
+from simcore.errors import LimitExceeded
 from simcore.events import Op, Trace
 from simcore.heap import (
     CHAINS,
     ENTRIES,
     FILE_PAGES_AT,
+    FILE_WORDS,
     FILES_AT,
     FIXED_WORDS,
     FRAME,
@@ -52,10 +54,23 @@ if TYPE_CHECKING:
 SPARE_WORDS = 1 << 16  # room for records at the start; the heap doubles when short
 
 
-def new_heap(trace: Trace, design: Design, geometry: Geometry) -> IntArray:
-    """Return a heap with the tables that a trace needs, and no records yet: not even task 0."""
+def new_heap(trace: Trace, design: Design, geometry: Geometry, limit: int) -> IntArray:
+    """Return a heap with the tables that a trace needs, and no records yet: not even task 0.
+
+    Raises
+    ------
+    LimitExceeded
+        The tables alone need more bytes than the limit.
+    """
     rows = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], trace.image_rows])
     place, span = _places(rows, geometry)
+    highest = int(rows["file"].max(initial=-1)) + 1
+    reach = int((rows["offset"] + rows["count"]).max(initial=0))
+    if (highest * FILE_WORDS + reach + trace.tasks * TASK_WORDS) * 8 > limit:
+        raise LimitExceeded(
+            f"the trace numbers files up to {highest - 1} and maps file pages up to {reach - 1}; their tables would "
+            f"need more than the {limit >> 20} MiB a run may use; number files from 0 and map lower pages"
+        )
     file, file_pages = _files(rows)
     regions = [
         (TASKS_AT, np.zeros(trace.tasks * TASK_WORDS, np.int64)),

@@ -57,7 +57,7 @@ from simcore.heap import (
 )
 from simcore.jit import jit
 
-DONE, GROW = 0, -1
+DONE, GROW, OVERRUN = 0, -1, -2
 MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
 NO_SUCH_TASK, TASK_ALIVE = Refusal.NO_SUCH_TASK.value, Refusal.TASK_ALIVE.value
@@ -84,9 +84,10 @@ def begin(h: IntArray) -> None:
 def run(
     h: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], start: int, stop: int
 ) -> tuple[int, int]:
-    """Run events [start, stop); returns (status, event): DONE, GROW (the heap is short of room) or a Refusal.
+    """Run events [start, stop); returns (status, event): DONE, GROW (the heap is short of room), OVERRUN or a Refusal.
 
     With GROW nothing of the event has happened yet; NEEDED says what it takes. With a Refusal nothing of it will.
+    OVERRUN means that an event took more than NEEDED said: we are wrong, and memory behind the heap was written.
     """
     events, pages, image_rows, image_starts = trace
     for at in range(start, stop):
@@ -97,6 +98,8 @@ def run(
         if status != DONE:
             return status, at
         happen(h, event, pages, image_rows, image_starts)
+        if h[TOP] > h[SIZE]:
+            return OVERRUN, at
         sample(h)
     return DONE, stop
 

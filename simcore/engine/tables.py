@@ -15,10 +15,12 @@ from simcore.engine.count import (
     LEAF_REUSED,
     LEAF_UNSHARED,
     PMDS_WRITTEN,
+    PRESENT_FORK,
     REFS_DROPPED,
     REFS_TAKEN,
     RMAP_ADDED,
     RMAP_REMOVED,
+    RMAP_WALKED,
     TLB_RANGE,
     VISITED_FORK,
     VISITED_UNSHARE,
@@ -45,6 +47,7 @@ from simcore.heap import (
     PLACE_NUMBER,
     PLACES,
     PMD,
+    PRESENT,
     PROTECTS_SOURCE,
     PTE_WRITABLE,
     SHM,
@@ -93,12 +96,20 @@ def last_index(h: IntArray, place: int, end: int) -> int:
 
 
 @jit
-def rmap_change(h: IntArray, added: int, removed: int) -> None:
-    """Count chain elements, if the design has any."""
+def rmap_added(h: IntArray, added: int) -> None:
+    """Count chain elements added, if the design has any."""
     if h[CHAINS] == 1:
         h[RMAP_ADDED] += added
+        h[NOW_CHAINS] += added
+
+
+@jit
+def rmap_removed(h: IntArray, removed: int, walked: int) -> None:
+    """Count chain elements removed, and those on their chains, if the design has any."""
+    if h[CHAINS] == 1:
         h[RMAP_REMOVED] += removed
-        h[NOW_CHAINS] += added - removed
+        h[RMAP_WALKED] += walked
+        h[NOW_CHAINS] -= removed
 
 
 @jit
@@ -117,9 +128,11 @@ def copy_tables(h: IntArray, parent: int, child: int) -> None:
                     set_slot(h, child, place, new_table(h), SLOT_WRITABLE)
                 low, high = first_index(h, place, start), last_index(h, place, end)
                 if is_private(h, vma):
-                    h[WRPROTECTED_FORK] += wrprotect(h, source, low, high)
+                    h[WRPROTECTED_FORK] += wrprotect(h, source, low, high)[1]
                 h[VISITED_FORK] += high - low
-                h[COPIED_FORK] += copy_ptes(h, source, table_at(h, child, place), low, high)
+                copied = copy_ptes(h, source, table_at(h, child, place), low, high)
+                h[PRESENT_FORK] += copied
+                h[COPIED_FORK] += copied
         vma = h[vma + VMA_NEXT]
 
 
@@ -146,26 +159,29 @@ def copy_ptes(h: IntArray, source: int, target: int, low: int, high: int) -> int
     h[target + TABLE_MAPPED] += mapped
     h[NOW_RSS] += mapped
     h[REFS_TAKEN] += mapped
-    rmap_change(h, mapped, 0)
+    rmap_added(h, mapped)
     return copied
 
 
 @jit
-def wrprotect(h: IntArray, table: int, low: int, high: int) -> int:
-    """Make writable ptes [low, high) of a table read-only; returns how many."""
+def wrprotect(h: IntArray, table: int, low: int, high: int) -> tuple[int, int]:
+    """Make writable ptes [low, high) of a table read-only; returns how many are not empty, how many changed."""
     ptes = h[table + TABLE_PTES + low : table + TABLE_PTES + high]
+    present = 0
     protected = 0
     for index in range(high - low):
+        present += ptes[index] & PRESENT
         protected += (ptes[index] & PTE_WRITABLE) >> 1
         ptes[index] &= ~PTE_WRITABLE
-    return protected
+    return present, protected
 
 
 @jit
-def wrprotect_private(h: IntArray, mm: int, place: int, table: int) -> tuple[int, int]:
-    """Make the CoWable ptes of a table read-only; returns how many ptes were looked at, how many changed."""
+def wrprotect_private(h: IntArray, mm: int, place: int, table: int) -> tuple[int, int, int]:
+    """Make the CoWable ptes of a table read-only; returns how many were looked at, are not empty, and changed."""
     first = first_page(h, place)
     visited = 0
+    present = 0
     protected = 0
     vma = h[mm + MM_VMA]
     while vma and h[vma + VMA_START] < first + h[ENTRIES]:
@@ -173,9 +189,11 @@ def wrprotect_private(h: IntArray, mm: int, place: int, table: int) -> tuple[int
             low = first_index(h, place, h[vma + VMA_START])
             high = last_index(h, place, h[vma + VMA_END])
             visited += high - low
-            protected += wrprotect(h, table, low, high)
+            found = wrprotect(h, table, low, high)
+            present += found[0]
+            protected += found[1]
         vma = h[vma + VMA_NEXT]
-    return visited, protected
+    return visited, present, protected
 
 
 @jit
@@ -205,8 +223,9 @@ def _wrprotect_at_fork(h: IntArray, mm: int, place: int, table: int) -> None:
         return
     if rule == EACH_PTE_UNLESS_MARKED and h[table + TABLE_MARKED] == 1:
         return
-    visited, protected = wrprotect_private(h, mm, place, table)
+    visited, present, protected = wrprotect_private(h, mm, place, table)
     h[VISITED_FORK] += visited
+    h[PRESENT_FORK] += present
     h[WRPROTECTED_FORK] += protected
     if rule == EACH_PTE_UNLESS_MARKED:
         h[table + TABLE_MARKED] = 1
@@ -219,7 +238,7 @@ def unshare(h: IntArray, mm: int, place: int) -> None:
     target = new_table(h)
     h[target + TABLE_MARKED] = h[source + TABLE_MARKED]
     if h[PROTECTS_SOURCE] == 1:
-        protected = wrprotect_private(h, mm, place, source)[1]
+        protected = wrprotect_private(h, mm, place, source)[2]
         h[WRPROTECTED_UNSHARE] += protected
     leave(h, source)
     h[LEAF_UNSHARED] += 1
@@ -257,6 +276,7 @@ def zap(h: IntArray, table: int, low: int, high: int) -> None:
     """Clear ptes [low, high) of a table of one mm's own; free the anonymous pages that nobody holds any more."""
     zapped = 0
     unmapped = 0
+    walked = 0
     for at in range(table + TABLE_PTES + low, table + TABLE_PTES + high):
         pte = h[at]
         if pte != 0:
@@ -265,6 +285,7 @@ def zap(h: IntArray, table: int, low: int, high: int) -> None:
             frame = pte >> FRAME_SHIFT
             if frame != ZERO_FRAME:
                 unmapped += 1
+                walked += h[frame + FRAME_MAPCOUNT]
                 h[frame + FRAME_MAPCOUNT] -= 1
                 if h[frame + FRAME_MAPCOUNT] == 0 and h[frame + FRAME_FILE_PAGE] == 0:
                     free_page(h, frame)
@@ -273,4 +294,4 @@ def zap(h: IntArray, table: int, low: int, high: int) -> None:
     h[VISITED_ZAP] += high - low
     h[ZAPPED] += zapped
     h[REFS_DROPPED] += unmapped
-    rmap_change(h, 0, unmapped)
+    rmap_removed(h, unmapped, walked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simcore.engine.arena import take
-from simcore.engine.count import REFS_DROPPED, VMAS_COPIED, VMAS_MAPPED, VMAS_UNMAPPED
+from simcore.engine.count import REFS_DROPPED, VMAS_COPIED, VMAS_MAPPED, VMAS_SPLIT, VMAS_UNMAPPED
 from simcore.engine.records import (
     clear_slot,
     free_table,
@@ -227,6 +227,7 @@ def _cut_one(h: IntArray, mm: int, vma: int, start: int, end: int) -> int:
         _move_start(h, last, end)
         h[vma + VMA_NEXT] = last
         h[mm + MM_VMAS] += 1
+        h[VMAS_SPLIT] += 1
         shm_mapped(h, last, 1)
     h[vma + VMA_END] = start
     return last

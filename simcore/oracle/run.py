@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.acts import ACT, ACTS, EVENT_KIND, GAUGES, LEVELS
-from simcore.errors import Refusal, TraceRefused
-from simcore.events import KIND_MASK, WRITABLE, Op, VmaKind, describe
+from simcore.errors import Refusal
+from simcore.events import KIND_MASK, WRITABLE, Op, VmaKind
 from simcore.oracle.faults import touch
 from simcore.oracle.state import Machine, Mm, Task, Vma
 from simcore.oracle.tables import copy_tables, link_tables, unmap, unshare
@@ -59,7 +59,7 @@ class Oracle:
             self._position += 1
             refusal = self._refusal(event)
             if refusal is not None:
-                raise TraceRefused.because(self._position - 1, refusal, describe(event))
+                raise self.trace.refused(self._position - 1, refusal)
             getattr(self, Op(event["op"]).name.lower())(event)
             self._sample()
 

@@ -201,6 +201,8 @@ class Machine:
         page = table.ptes.pop(index).page
         if page.kind == ZERO:
             return
+        if self.design.rmap == "pte_chain":
+            self.acts["rmap_walked"] += page.pte_mapcount
         page.pte_mapcount -= 1
         self.acts["refs_dropped"] += 1
         self.levels["rss_pages"] -= table.refcount

@@ -22,6 +22,7 @@ def copy_tables(m: Machine, parent: Mm, child: Mm) -> None:
             for index in indices(m, number, vma):
                 m.acts["ptes_visited_fork"] += 1
                 if index in source.ptes:
+                    m.acts["ptes_present_fork"] += 1
                     m.acts["ptes_copied_fork"] += 1
                     m.copy_pte(source.ptes[index], target, index)
 
@@ -50,6 +51,7 @@ def wrprotect_table(m: Machine, table: LeafTable, number: int, mm: Mm) -> None:
     for vma in mm.vmas:
         if vma.private and overlaps(vma, m.span(number)):
             m.acts["ptes_visited_fork"] += len(indices(m, number, vma))
+            m.acts["ptes_present_fork"] += sum(index in table.ptes for index in indices(m, number, vma))
             m.acts["ptes_wrprotected_fork"] += wrprotect(m, table, number, vma)
     table.marked = m.design.wrprotect == "each_pte_unless_marked"
 
@@ -100,6 +102,7 @@ def unmap(m: Machine, mm: Mm, start: int, end: int) -> None:
         m.shm_mapped(vma, +1)
     for vma in mm.vmas:
         m.shm_mapped(vma, -1)
+    m.acts["vmas_split"] += sum(vma.start < start and end < vma.end for vma in mm.vmas)
     m.acts["vmas_unmapped"] += sum(start <= vma.start and vma.end <= end for vma in mm.vmas)
     mm.vmas = kept
     free_uppers(m, mm)

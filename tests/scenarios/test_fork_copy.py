@@ -16,7 +16,7 @@ def test_fork__copies_each_present_pte_and_visits_the_empty_one():
     story = parent_with_three_pages("linux24").fork(0, 1)
     story.costs(
         forks=1, vmas_copied=1, upper_tables_allocated=1, leaf_tables_allocated=1, pmds_written=1,
-        ptes_visited_fork=4, ptes_copied_fork=3, ptes_wrprotected_fork=3, refs_taken=3,
+        ptes_visited_fork=4, ptes_present_fork=3, ptes_copied_fork=3, ptes_wrprotected_fork=3, refs_taken=3,
         tlb_flush_mm=1, tlb_mms_reached=1,
     )  # fmt: skip
     story.end()
@@ -27,7 +27,7 @@ def test_fork__adds_a_chain_element_for_each_copied_pte():
     story = parent_with_three_pages("rmap25").fork(0, 1)
     story.costs(
         forks=1, vmas_copied=1, upper_tables_allocated=1, leaf_tables_allocated=1, pmds_written=1,
-        ptes_visited_fork=4, ptes_copied_fork=3, ptes_wrprotected_fork=3, refs_taken=3, rmap_added=3,
+        ptes_visited_fork=4, ptes_present_fork=3, ptes_copied_fork=3, ptes_wrprotected_fork=3, refs_taken=3, rmap_added=3,
         tlb_flush_mm=1, tlb_mms_reached=1,
     )  # fmt: skip
     story.end()

@@ -20,7 +20,7 @@ def test_link__phillips_visits_each_pte_and_copies_none():
     story = parent_with_three_pages("phillips").fork(0, 1)
     story.costs(
         forks=1, vmas_copied=1, upper_tables_allocated=1, leaf_tables_linked=1, pmds_written=1,
-        ptes_visited_fork=4, ptes_wrprotected_fork=3, tlb_flush_mm=1, tlb_mms_reached=1,
+        ptes_visited_fork=4, ptes_present_fork=3, ptes_wrprotected_fork=3, tlb_flush_mm=1, tlb_mms_reached=1,
     )  # fmt: skip
     story.end()
 
