@@ -161,13 +161,13 @@ DESIGNS: dict[str, Design] = {
         Design(
             name="phillips_rmap", year=2002, merged=False,
             prose="phillips with pte_chains: a chain element for each table that holds a page, not for each process.",
-            origin=f"Daniel Phillips, {_THREAD}",
+            origin=f"Daniel Phillips, {_THREAD}: sharing as the cure for the cost of rmap at fork",
             wrprotect="each_pte", rmap="pte_chain", **_LINK,
         ),
         Design(
             name="linus_rmap", year=2002, merged=False,
             prose="linus_pmd with pte_chains: a chain element for each table that holds a page, not for each process.",
-            origin=f"Linus Torvalds and Daniel Phillips, {_THREAD}",
+            origin=f"Combination of linus_pmd and pte_chains, which that thread left open: {_THREAD}",
             wrprotect="pmd", rmap="pte_chain", **(_LINK | {"source": "wrprotect"}),
         ),
         Design(
