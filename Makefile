@@ -17,7 +17,7 @@ demo: .venv/installed
 
 test: .venv/installed-tests
 	@$(BIN)/python -c "from simcore.simulate import warm_up; warm_up()"
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep"
+	$(BIN)/python -m pytest -q -n $(JOBS)
 
 test-deep: .venv/installed-tests
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS)
