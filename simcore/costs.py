@@ -147,10 +147,10 @@ PC_2002 = CostModel(
         "tlb_flush_range": Cost(500, f"{ASSUMED}: 2.4 reloads cr3 for a range"),
         "tlb_flush_mm": Cost(500, f"{ASSUMED}: a reload of cr3"),
     },
-    limits="Only memory management is priced: no system calls, file look-ups, I/O, locks or cache misses beyond those in the "
-    "published slopes, and no search along a pte_chain (rmap_walked). Fork-heavy shell work measured in 2002 took 6.1 ms "
-    "of system time a fork (Morton, linux-kernel 23 Jul 2002), several times what is priced here; so a ratio of this "
-    "model overstates the effect on a whole system, and time a fork is what to compare.",
+    limits="Priced are memory management and one fixed amount for each fork, exec, exit and mapping. Not priced are the "
+    "programs' other system calls, I/O, locks, cache misses beyond those in the published slopes, and the search along a "
+    "pte_chain (rmap_walked). For comparison: fork-heavy work of small shells measured in 2002 took 6.1 ms of system time "
+    "a fork (Morton, linux-kernel 23 Jul 2002). Where less is priced here, a ratio overstates the effect on a whole system.",
 )  # fmt: skip
 
 COST_MODELS: dict[str, CostModel] = {PC_2002.name: PC_2002}

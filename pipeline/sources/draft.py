@@ -39,12 +39,14 @@ class Drawn(NamedTuple):
 class Draft:
     """The processes of a listing, root first and every parent before its children.
 
-    ``threads`` are drawn things that are threads of a process, not processes.
+    ``threads`` are drawn things that are threads of a process, not processes. ``refused`` says why the text is
+    refused though it is drawn in a known way; empty if it is not.
     """
 
     processes: list[Drawn] = field(default_factory=list)
     threads: list[Drawn] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
+    refused: str = ""
 
     def warn(self, line: int, text: str) -> None:
         """Remember what was repaired or left out in ``line``."""

@@ -83,13 +83,15 @@ def read_listing(text: str) -> Listing:
     """
     for read in FORMATS.values():
         draft = read(text)
+        if draft is not None and draft.refused:
+            raise ListingError(draft.refused)
         if draft is not None:
             return _finished(draft)
     shown = next((line.strip() for line in text.splitlines() if line.strip()), "")
     found = f"a text that begins with {shown[:40]!r}" if shown else "no text"
     raise ListingError(
         f"{found}; the output of pstree is allowed, such as 'init-+-bash---pstree'; "
-        "save one with: pstree > FILE"
+        "save one with: pstree -l > FILE"
     )
 
 

@@ -50,6 +50,11 @@ def read_pstree(text: str) -> Draft | None:
         if line and not reader.take(number, line):
             reader.draft.warn(number, "the tree ends above this line; what follows was left out")
             break
+    if reader.lost and not any(_CONNECTOR.search(line) for line in lines):
+        reader.draft.refused = (
+            f"line {reader.lost}: one process on each line, as pstree -a draws it; a listing without arguments is "
+            "allowed; save one with: pstree -l > FILE"
+        )
     return reader.draft if reader.draft.processes else None
 
 
@@ -80,12 +85,14 @@ def _draws_branch(line: str) -> bool:
 class _Reader:
     """The draft so far, and the branches that are still open, from the root outwards.
 
-    ``groups[i]`` is how many groups ``N*[`` process ``i`` lies in: as many ``]`` may end its name.
+    ``groups[i]`` is how many groups ``N*[`` process ``i`` lies in: as many ``]`` may end its name. ``lost`` is the
+    first line with more bars than open branches, 0 if there is none.
     """
 
     draft: Draft = field(default_factory=Draft)
     open: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    lost: int = 0
 
     def take(self, number: int, line: str) -> bool:
         """Read one line that is not blank; return whether the tree goes on."""
@@ -121,6 +128,7 @@ class _Reader:
             return self.open[bars]
         parent = self.open[-1] if self.open else 0
         name = self.draft.processes[parent].name
+        self.lost = self.lost or number
         self.draft.warn(
             number, f"{bars} bars but {len(self.open)} open branches; taken as a child of {name!r}"
         )

@@ -232,7 +232,7 @@ def test_no_listing__is_refused_with_what_was_found(text, found):
     message = str(refused.value)
     assert message.startswith(f"{found if found == 'no text' else 'a text that begins with ' + found}")
     assert "the output of pstree is allowed" in message
-    assert "pstree > FILE" in message
+    assert "pstree -l > FILE" in message
     assert isinstance(refused.value, RefusedError)
 
 
@@ -250,3 +250,12 @@ def test_group_of_absurd_size__is_left_out():
     listing = read_listing(f"a-+-{'9' * 5000}*[b]\n  `-c")
     assert paths(listing) == ["a", "a/c"]
     assert [warned.line for warned in listing.warnings] == [1]
+
+
+def test_listing_with_arguments__is_refused_with_the_reason():
+    """pstree -a puts each process on a line of its own and draws no connector: no parent could be told."""
+    text = "systemd\n  |-agetty -o -p tty1 linux\n  |-cron -f\n  |   `-cron -f\n  |       `-sh -c x\n  `-sshd -D\n"
+    with pytest.raises(
+        ListingError, match=r"^line 4: one process on each line, as pstree -a draws it; .*pstree -l"
+    ):
+        read_listing(text)
