@@ -9,25 +9,26 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import InterruptedRunError, RefusedError, did_you_mean
+from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, counted, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipeline.estimate import Estimate
     from pipeline.plan import Plan
     from pipeline.study import Study
-    from pipeline.sweep import Outcome
 
 FAILED, REFUSED, OUR_FAULT = 1, 2, 3
-_SHOWN_FAILURES = 20
-_WIDTH = 100
+_NARROWEST, _WIDEST = 40, 100  # columns of wrapped text
 
 
 def _cpus() -> int:
@@ -52,7 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the only place where exceptions become exit codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        commands.main(given, prog_name="forkbench")
+        with warnings.catch_warnings():
+            _tell_damage_in_a_line()
+            sys.exit(commands.main(given, prog_name="forkbench", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; what was stored is safe; run the same command again to go on", err=True)
+        sys.exit(FAILED)
     except RefusedError as error:
         click.echo(f"{error}", err=True)
         sys.exit(FAILED if isinstance(error, InterruptedRunError) else REFUSED)
@@ -66,6 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("\nforkbench is wrong here, not your input. The command that replays it:", err=True)
         click.echo(f"  {shlex.join(['forkbench', *given])}", err=True)
         sys.exit(OUR_FAULT)
+
+
+def _tell_damage_in_a_line() -> None:
+    """Show warnings of damaged parts as notes, each once, all others as Python does."""
+    as_ever = warnings.showwarning
+    told: set[str] = set()
+
+    def show_one(message: Any, category: type[Warning], *where: Any) -> None:
+        if not issubclass(category, DamagedPartWarning):
+            as_ever(message, category, *where)
+        elif str(message) not in told:
+            told.add(str(message))
+            click.echo(f"note: {message}", err=True)
+
+    warnings.showwarning = show_one  # type: ignore[assignment]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -125,10 +149,11 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
         "cells": asked.cells,
         "dataset": str(path),
         "done": len(done),
-        "core_seconds": round(guess.core_seconds, 1),
+        "core_seconds": None if guess.core_seconds is None else round(guess.core_seconds, 1),
         "core_seconds_from_cells": guess.sampled_cells,
+        "failed_cells": len(guess.failures),
     }
-    click.echo(json.dumps(facts, indent=2) if as_json else _plan_lines(asked, facts))
+    click.echo(json.dumps(facts, indent=2) if as_json else _plan_lines(asked, facts, guess))
 
 
 @commands.command()
@@ -145,14 +170,14 @@ def run(study: Path, results: Path | None, workers: int, sets: tuple[str, ...], 
 
     Running again resumes. Ctrl-C once finishes what runs and stores it; twice stops at once.
     """
-    from pipeline.sweep import run_study
+    from pipeline.sweep import outcome_lines, run_study
 
     asked = _load(study, sets)
     path = results or _default_results(asked)
     outcome = run_study(asked, path, workers, quiet=quiet)
     for note in outcome.notes:
         click.echo(note)
-    click.echo(_outcome_lines(asked, path, outcome))
+    click.echo(outcome_lines(path, outcome))
     if outcome.failures or outcome.left:
         sys.exit(FAILED)
 
@@ -284,11 +309,13 @@ def _done(path: Path, planned: Plan) -> set[str]:
 
 def _size(study: Study) -> str:
     """Return the counts of a study in one line."""
-    return f"{study.cells:,} cells: {study.traces:,} traces under {len(study.designs)} designs"
+    cells, traces = counted(study.cells, "cell"), counted(study.traces, "trace")
+    return f"{cells}: {traces} under {counted(len(study.designs), 'design')}"
 
 
-def _plan_lines(study: Study, facts: dict[str, Any]) -> str:
+def _plan_lines(study: Study, facts: dict[str, Any], guess: Estimate) -> str:
     """Return a plan for people."""
+    from pipeline.progress import what_failed
     from pipeline.replay import brief
 
     lines = [f"{study.name}: {study.question}", ""]
@@ -302,35 +329,12 @@ def _plan_lines(study: Study, facts: dict[str, Any]) -> str:
     lines.append(
         f"done already in {facts['dataset']}: {facts['done']:,}; to simulate: {study.cells - facts['done']:,}"
     )
-    if facts["core_seconds_from_cells"]:
-        sampled = facts["core_seconds_from_cells"]
-        lines.append(
-            f"about {facts['core_seconds']:,} s of one core, from {sampled} cells simulated just now"
-        )
-    return "\n".join(lines)
-
-
-def _outcome_lines(study: Study, path: Path, outcome: Outcome) -> str:
-    """Return what a run did, for people."""
-    designs = {cell.cell_id: cell.design for cell in outcome.plan.cells}
-    total = len(designs)
-    if outcome.simulated or outcome.failures or outcome.left:
-        told = f"{outcome.simulated:,} simulated, {outcome.resumed:,} were done before, {len(outcome.failures):,} failed"
-        left = f", {outcome.left:,} left" if outcome.left else ""
-        lines = [f"{study.name}: {total:,} cells: {told}{left}; {outcome.seconds:.1f} s"]
-    else:
-        lines = [f"{study.name}: 0 cells simulated: all {total:,} were done before; {outcome.seconds:.1f} s"]
-    for failure in outcome.failures[:_SHOWN_FAILURES]:
-        what = f"{failure.cell_id} ({designs[failure.cell_id]}): {failure.cause}: {failure.message}"
-        lines.append(f"  failed: {what}")
-    if len(outcome.failures) > _SHOWN_FAILURES:
-        lines.append(f"  and {len(outcome.failures) - _SHOWN_FAILURES:,} more in {path}/failures.json")
-    if outcome.failures:
-        lines.append(
-            f"  forkbench show {outcome.failures[0].cell_id} --results {path} tells more of the first"
-        )
-    lines += [f"dataset:  {path}", f"checksum: {outcome.checksum}"]
-    lines.append(f"next:     forkbench report {shlex.quote(str(path))}")
+    if guess.sampled_cells:
+        sampled = counted(guess.sampled_cells, "cell")
+        lines.append(f"about {facts['core_seconds']:,} s of one core, from {sampled} simulated just now")
+    if guess.failures:
+        failed = f"{counted(len(guess.failures), 'cell')} tried just now failed"
+        lines.append(f"{failed}, {guess.failures[0].cell_id} first: {what_failed(guess.failures[0])}")
     return "\n".join(lines)
 
 
@@ -359,8 +363,10 @@ def _two_columns(rows: Iterable[tuple[str, str]]) -> str:
     """Return rows as two columns, the second wrapped."""
     pairs = list(rows)
     width = max((len(left) for left, _ in pairs), default=0) + 2
+    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+    wrap = min(max(columns, _NARROWEST), _WIDEST)
     return "\n".join(
-        click.wrap_text(right, _WIDTH, initial_indent=left.ljust(width), subsequent_indent=" " * width)
+        click.wrap_text(right, wrap, initial_indent=left.ljust(width), subsequent_indent=" " * width)
         for left, right in pairs
     )
 

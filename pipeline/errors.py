@@ -31,6 +31,10 @@ class InterruptedRunError(RefusedError):
     """The user stopped a run at once."""
 
 
+class DamagedPartWarning(UserWarning):
+    """A dataset is read without the rows of a damaged part."""
+
+
 class NondeterminismError(Exception):
     """One cell gave two different rows: we are wrong."""
 
@@ -79,8 +83,13 @@ class StudyError(RefusedError):
     def __init__(self, file: str, faults: Iterable[Fault]) -> None:
         self.file = file
         self.faults = sorted(faults, key=lambda fault: (bool(fault.origin), fault.line, fault.column))
-        count = "1 problem" if len(self.faults) == 1 else f"{len(self.faults)} problems"
+        count = counted(len(self.faults), "problem")
         super().__init__("\n".join([f"{file}: {count}", *(f"  {fault}" for fault in self.faults)]))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 cell``, ``2 cells``, ``1,000 cells``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def dotted(path: Path) -> str:

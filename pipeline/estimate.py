@@ -10,17 +10,28 @@ from pipeline.work import run_batch, warm_up
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
-    from pipeline.work import Job
+    from pipeline.work import CellFailure, Job
 
 MAX_SAMPLES = 12  # traces
 MAX_SECONDS = 5.0
 
 
 class Estimate(NamedTuple):
-    """Seconds of one core for the cells that are left, and how many cells were simulated to know."""
+    """What the cells that are left will take.
 
-    core_seconds: float
+    Parameters
+    ----------
+    core_seconds : float or None
+        Of one core; None if it is not known because every cell that was tried failed.
+    sampled_cells : int
+        Cells that were simulated to know; those that failed are not among them.
+    failures : list of CellFailure
+        Of the cells that were tried.
+    """
+
+    core_seconds: float | None
     sampled_cells: int
+    failures: list[CellFailure]
 
 
 def estimate(plan: Plan, done: set[str]) -> Estimate:
@@ -33,16 +44,20 @@ def estimate(plan: Plan, done: set[str]) -> Estimate:
     left = len(plan.cells) - len(done)
     jobs = _samples(plan)
     if not left or not jobs:
-        return Estimate(0.0, 0)
+        return Estimate(0.0, 0, [])
     warm_up()
     seconds, cells = 0.0, 0
+    failures: list[CellFailure] = []
     began = time.perf_counter()
     for job in jobs:
-        seconds += run_batch([job]).seconds
-        cells += len(job.cells)
+        reply = run_batch([job])
+        failures += reply.failures
+        if reply.rows:
+            seconds += reply.seconds
+            cells += len(reply.rows)
         if time.perf_counter() - began > MAX_SECONDS:
             break
-    return Estimate(seconds / cells * left, cells)
+    return Estimate(seconds / cells * left if cells else None, cells, failures)
 
 
 def _samples(plan: Plan) -> list[Job]:

@@ -1,4 +1,4 @@
-"""How a run tells what it does: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet."""
+"""How a run tells what it does: a bar on a terminal, plain lines elsewhere, nothing if quiet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from pipeline.work import CellFailure
 
 LINE_SECONDS = 5.0  # between two plain lines
 
@@ -86,3 +88,8 @@ class Teller:
             self._told = now
             left = (self._cells - self._done - self._failed) / rate
             self.say(f"{self._done + self._failed:,}/{self._cells:,} cells, {told}, about {left:,.0f} s left")
+
+
+def what_failed(failure: CellFailure) -> str:
+    """Return a failure's message, with the exception's name unless the cell was refused, which explains itself."""
+    return f"{failure.cause}: {failure.message}" if failure.traceback else failure.message

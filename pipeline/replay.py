@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline import rows, store
 from pipeline.errors import RefusedError
+from pipeline.progress import what_failed
 from pipeline.provenance import model_version
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ def find_cell(prefix: str, path: Path | None) -> Found:
     RefusedError
         If the prefix is too short, or no cell or several have it.
     """
+    given, prefix = prefix, prefix.lower()
     if not re.fullmatch(f"[0-9a-f]{{{MIN_DIGITS},}}", prefix):
-        raise RefusedError(
-            f"{prefix!r} is not a cell's id; an id is at least {MIN_DIGITS} hexadecimal digits"
-        )
+        raise RefusedError(f"{given!r} is not a cell's id; an id is at least {MIN_DIGITS} hexadecimal digits")
     paths = [path] if path is not None else sorted(plan.parent for plan in RESULTS.glob(f"*/{store.PLAN}"))
     hits = [
         (folder, plan, cell)
@@ -91,11 +91,14 @@ def _state(found: Found) -> str:
     """Return what became of a cell."""
     if len(found.row):
         return "done"
+    from pipeline.work import CellFailure  # noqa: PLC0415 - as below
+
     failures = {failure["cell_id"]: failure for failure in store.status(found.path).failures}
     failure = failures.get(found.cell.cell_id)
     if failure is None:
         return "not run yet"
-    return f"failed, {failure['cause']}: {failure['message']}\n{failure['traceback']}".rstrip()
+    known = CellFailure(failure["cell_id"], failure["cause"], failure["message"], failure["traceback"])
+    return f"failed: {what_failed(known)}\n{known.traceback}".rstrip()
 
 
 def replay_lines(found: Found) -> str:
@@ -115,9 +118,7 @@ def replay_lines(found: Found) -> str:
     reply = run_batch([job])
     if reply.failures:
         failure = reply.failures[0]
-        raise RefusedError(
-            f"the cell fails again, {failure.cause}: {failure.message}\n{failure.traceback}".rstrip()
-        )
+        raise RefusedError(f"the cell fails again: {what_failed(failure)}\n{failure.traceback}".rstrip())
     table = rows.table_of(found.plan.study["name"], found.plan.model_version, [(cell, reply.rows[0])])
     counts = {name: value for name, value in table.to_pylist()[0].items() if type(value) is int and value}
     del counts["seed"]

@@ -3,7 +3,7 @@
 ==================  ==========================================================================================
 ``plan.json``       the resolved study, the traces and the cells with their ids; replaced only under the lock
 ``plan-<id>.json``  plans that the dataset had before the study was edited
-``study.yaml``      the study as the user wrote it
+``study.yaml``      the study as the user wrote it; if ``--set`` changed it, as YAML with the changes
 ``part-*.parquet``  rows, named by the hash of the file's bytes, created whole and never changed
 ``failures.json``   the cells that failed in the latest run, with causes
 ``_complete.json``  counts and checksum; there only if every planned cell has its row
@@ -18,6 +18,7 @@ have stay on the disk but are not read.
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parts, rows
-from pipeline.errors import DatasetError
+from pipeline.errors import DamagedPartWarning, DatasetError
 from pipeline.plan import plan_from
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
 
@@ -66,7 +67,8 @@ class Status(NamedTuple):
 def read(path: Path | str) -> pa.Table:
     """Return the rows of the planned cells, sorted by ``cell_id``, each once, in the schema of ``pipeline.schema``.
 
-    The table's metadata holds the study and the provenance. Damaged parts are left out; ``status`` names them.
+    The table's metadata holds the study and the provenance. Damaged parts are left out, with a
+    DamagedPartWarning for each; ``status`` names them.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def read(path: Path | str) -> pa.Table:
     folder = Path(path)
     document = _document(folder)
     planned = pa.array([cell[0] for cell in document["cells"]], pa.string())
-    tables, _ = valid_parts(folder)
+    tables = _sound_parts(folder)
     schema = row_schema()
     chosen = [_planned_rows(table, planned, folder) for table in tables.values()]
     table = rows.sorted_unique(pa.concat_tables([schema.empty_table(), *chosen]))
@@ -100,8 +102,20 @@ def status(path: Path | str) -> Status:
 
 def committed(path: Path | str) -> set[str]:
     """Return the ids of all cells that have a row in a folder, planned or not; none if there is no such folder."""
-    tables, _ = valid_parts(Path(path))
+    tables = _sound_parts(Path(path))
     return {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
+
+
+def _sound_parts(folder: Path) -> dict[Path, pa.Table]:
+    """Return the rows of each valid part; warn of the others."""
+    tables, unreadable = valid_parts(folder)
+    for damage in unreadable:
+        warnings.warn(
+            f"{damage}; its cells will be simulated again when the study is run",
+            DamagedPartWarning,
+            stacklevel=3,
+        )
+    return tables
 
 
 def read_plan(path: Path | str) -> Plan:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline import values
 from pipeline.errors import Fault, RefusedError, StudyError, dotted
 from pipeline.values import Place
-from pipeline.yaml_marks import readings
+from pipeline.yaml_marks import readings, written
 from simcore.costs import COST_MODELS
 from simcore.designs import DESIGNS
 from simcore.geometry import GEOMETRIES
@@ -78,7 +80,7 @@ class Study:
     sweep : dict
         Axis -> its values, resolved; the cells are the product of the axes.
     text : str
-        The file as it was read.
+        The file as it was read; with overrides, the study that they made of it, as YAML.
     """
 
     name: str
@@ -135,7 +137,15 @@ def load_study(file: FilePath, overrides: Sequence[str] = ()) -> Study:
     best = min(checks, key=lambda check: len(check.place.faults))
     if best.place.faults or best.found is None:
         raise StudyError(str(file), best.place.faults)
-    return Study(**best.found, text=text)
+    return Study(**best.found, text=_effective(text, best.data, overrides) if overrides else text)
+
+
+def _effective(text: str, data: Any, overrides: Sequence[str]) -> str:
+    """Return the YAML of a study with its overrides, below the comment that the file begins with."""
+    lines = text.splitlines()
+    comment = itertools.takewhile(lambda line: not line.strip() or line.lstrip().startswith("#"), lines)
+    told = (f"# changed by --set {override!r}" for override in overrides)
+    return "\n".join([*comment, *told, written(data)])
 
 
 def _text(file: FilePath) -> str:
@@ -151,11 +161,12 @@ def _text(file: FilePath) -> str:
             f"{file}: {(error.strerror or 'cannot be read').lower()}; name a study's YAML file"
         ) from None
     try:
-        return raw.decode("utf-8-sig")
+        return raw.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        message = f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise StudyError(str(file), [Fault(message, line=line, column=1)]) from None
+        before = error.object[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"the byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise StudyError(str(file), [Fault(message, line=line, column=column)]) from None
 
 
 class _Check:
@@ -164,6 +175,7 @@ class _Check:
     def __init__(self, document: Document, file: FilePath, overrides: Sequence[str]) -> None:
         self.place = Place(marks=document.marks, faults=list(document.faults))
         self.found: dict[str, Any] | None = None
+        self.data = document.data
         self._base = file.parent
         if not document.parsed:
             return
@@ -217,10 +229,13 @@ class _Check:
 
     def _study(self, data: dict[str, Any]) -> None:
         """Check every key and, if nothing is wrong, keep the result."""
+        for key in data:
+            if key not in _KEYS:
+                self._misplaced(key)
         given = values.mapping(data, _KEYS, self.place)
         for key in _REQUIRED:
             if key not in given:
-                self.place.at(key).fault("missing; every study says it; add it")
+                self.place.at(key).fault(f"missing; every study needs it; add a line {key + ': ...'!r}")
         found = self._scalars(_DEFAULTS | given)
         found["designs"] = self._designs(given)
         self._roles(found, given)
@@ -232,8 +247,31 @@ class _Check:
         if GEOMETRY_AXIS in found["sweep"] and GEOMETRY_AXIS in given:
             self._swept_and_fixed((GEOMETRY_AXIS,))
         self._size(found)
+        if not self.place.faults and workload is not None:
+            self._fits(found, workload)
         if not self.place.faults:
             self.found = found
+
+    def _misplaced(self, key: str) -> None:
+        """Note a parameter of a workload that stands at the top; ``_study`` notes other unknown keys."""
+        homes = [row.name for row in WORKLOADS.values() if key in {each.name for each in row.parameters}]
+        if homes:
+            places = " or ".join(repr(f"workload.{name}.{key}") for name in homes)
+            self.place.at(key).fault(
+                f"unknown key; did you mean {places}, or {f'sweep.{key}'!r} with a list of values?"
+            )
+
+    def _fits(self, found: dict[str, Any], workload: Workload) -> None:
+        """Refuse points of the sweep at which the workload cannot be laid out."""
+        fits = workload.fits
+        if fits is None:
+            return
+
+        def misfit(point: dict[str, Any]) -> str | None:
+            params = found["params"] | point
+            return fits(params, GEOMETRIES[params.pop(GEOMETRY_AXIS, found["geometry"])])
+
+        values.refuse_misfits(misfit, found["sweep"], self._place_at(("workload", workload.name)))
 
     def _scalars(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the keys that hold one value each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
@@ -9,9 +10,9 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import InterruptedRunError
+from pipeline.errors import InterruptedRunError, counted
 from pipeline.plan import make_plan
-from pipeline.progress import Teller
+from pipeline.progress import Teller, what_failed
 from pipeline.provenance import model_version, provenance
 from pipeline.writer import Dataset
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pipeline.plan import Cell, Plan
     from pipeline.study import Study
     from pipeline.work import CellFailure, Job, Reply
+
+
+_SHOWN_FAILURES = 20  # kinds of failures
 
 
 class Outcome(NamedTuple):
@@ -161,3 +165,41 @@ def _interrupts(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def outcome_lines(path: Path, outcome: Outcome) -> str:
+    """Return what a run did to the dataset at ``path``, and what may come next."""
+    name, total = outcome.plan.study["name"], len(outcome.plan.cells)
+    if outcome.simulated or outcome.failures or outcome.left:
+        told = f"{outcome.simulated:,} simulated, {outcome.resumed:,} were done before, {len(outcome.failures):,} failed"
+        left = f", {outcome.left:,} left" if outcome.left else ""
+        lines = [f"{name}: {counted(total, 'cell')}: {told}{left}; {outcome.seconds:.1f} s"]
+    else:
+        lines = [f"{name}: 0 cells simulated: all {total:,} were done before; {outcome.seconds:.1f} s"]
+    lines += [*_failure_lines(path, outcome), f"dataset:  {path}", f"checksum: {outcome.checksum}"]
+    if outcome.left:
+        lines.append("next:     run the same command again to go on")
+    elif outcome.simulated or outcome.resumed:
+        lines.append(f"next:     forkbench report {shlex.quote(str(path))}")
+    return "\n".join(lines)
+
+
+def _failure_lines(path: Path, outcome: Outcome) -> list[str]:
+    """Return what failed, equal failures together."""
+    if not outcome.failures:
+        return []
+    designs = {cell.cell_id: cell.design for cell in outcome.plan.cells}
+    alike: dict[str, list[CellFailure]] = {}
+    for failure in outcome.failures:
+        alike.setdefault(what_failed(failure), []).append(failure)
+    lines = []
+    for what, group in list(alike.items())[:_SHOWN_FAILURES]:
+        first = f"{group[0].cell_id} ({designs[group[0].cell_id]})"
+        several = f"  {counted(len(group), 'cell')} failed alike, e.g. {first}: {what}"
+        lines.append(several if len(group) > 1 else f"  failed: {first}: {what}")
+    hidden = sum(len(group) for group in list(alike.values())[_SHOWN_FAILURES:])
+    if hidden:
+        lines.append(f"  and {hidden:,} more in {path}/failures.json")
+    where = shlex.quote(str(path))
+    lines.append(f"  forkbench show {outcome.failures[0].cell_id} --results {where} tells more of the first")
+    return lines

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Fault, did_you_mean, dotted
+from pipeline.errors import Fault, counted, did_you_mean, dotted
 from simcore.workloads.parameters import CHOICE, FRACTION, INT
 from simcore.workloads.shape import DEPTH_MAX, FAN_OUT_MAX, tree_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path as FilePath
 
     from pipeline.errors import Path
     from simcore.workloads.parameters import Parameter
 
 _TRUTH = "a truth value (YAML 1.1 reads on, off, yes and no as such)"
+MAX_FITTED = 5_000  # points of a sweep whose layouts are tried: a few seconds at worst
+MAX_MISFITS = 5  # told one by one
 _KINDS: dict[type, str] = {
     bool: _TRUTH,
     int: "a number",
@@ -57,14 +60,19 @@ class Place:
         """Return the place of an entry or item."""
         return Place((*self.path, step), self.marks, self.origins, self.faults)
 
-    def fault(self, message: str) -> None:
-        """Note a fault here: at the ``--set`` that made the value, else at the nearest line of the file."""
+    def fault(self, message: str, *, follows: bool = True) -> None:
+        """Note a fault here: at the ``--set`` that made the value, else at the nearest line of the file.
+
+        The first fault of a value explains it, so that others which follow from it are dropped.
+        """
         prefixes = [self.path[:length] for length in range(len(self.path), -1, -1)]
         origin = next((self.origins[prefix] for prefix in prefixes if prefix in self.origins), "")
         mark = next((self.marks[prefix] for prefix in prefixes if prefix in self.marks), (1, 1))
         line, column = (0, 0) if origin else mark
-        if any((known.path, known.line, known.origin) == (self.path, line, origin) for known in self.faults):
-            return  # the first fault of a value explains it; the others follow from it
+        if follows and any(
+            (known.path, known.line, known.origin) == (self.path, line, origin) for known in self.faults
+        ):
+            return
         self.faults.append(Fault(message, self.path, line, column, origin))
 
 
@@ -175,6 +183,27 @@ def items(value: Any, place: Place) -> list[Any]:
             "the list is empty, and no cell would be left; give at least one value, or take the key out"
         )
     return value if isinstance(value, list) else []
+
+
+def refuse_misfits(
+    misfit: Callable[[dict[str, Any]], str | None], sweep: dict[str, list[Any]], place: Place
+) -> None:
+    """Note why points of a sweep cannot be simulated, each reason once, as ``misfit`` tells it of a point."""
+    # Of a huge sweep every n-th point is tried; one that slips through fails when it is run.
+    step = -(-math.prod(map(len, sweep.values())) // MAX_FITTED)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for chosen in itertools.islice(itertools.product(*sweep.values()), 0, None, step):
+        point = dict(zip(sweep, chosen, strict=True))
+        reason = misfit(point)
+        if reason is not None:
+            found.setdefault(reason, []).append(point)
+    for reason, points in list(found.items())[:MAX_MISFITS]:
+        where = ", ".join(f"{axis}: {shown(value)}" for axis, value in points[0].items())
+        more = f" and {counted(len(points) - 1, 'other point')}" if len(points) > 1 else ""
+        place.fault(f"at {where}{more}: {reason}" if where else reason, follows=False)
+    if len(found) > MAX_MISFITS:
+        others = counted(len(found) - MAX_MISFITS, "other reason")
+        place.fault(f"{others} of the same sort at other points of the sweep", follows=False)
 
 
 def refuse_repeats(values: list[Any], place: Place) -> None:

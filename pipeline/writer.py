@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parts, rows, store
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, counted
 from pipeline.plan import plan_document
 from pipeline.schema import row_schema
 
@@ -60,6 +60,7 @@ class Dataset:
             "-inf"
         )  # the first rows are committed at once: a disk that refuses is noticed early
         self._lock: int | None = None
+        self._before: Plan | None = None  # the plan that this one takes the place of
 
     def __enter__(self) -> Self:
         try:
@@ -128,10 +129,15 @@ class Dataset:
             before = store.read_plan(self.path)
         except DatasetError:
             before = None
+        if before is not None and before.study["name"] != self._plan.study["name"]:
+            raise DatasetError(
+                f"{self.path}: holds the study {before.study['name']!r}, not {self._plan.study['name']!r}; "
+                "a dataset has one study; name another folder with --results"
+            )
         if before is not None and (before.plan_id, before.study) == (self._plan.plan_id, self._plan.study):
             return
         if before is not None and before.plan_id != self._plan.plan_id:
-            self.notes.append(_difference(before, self._plan))
+            self._before = before
             parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
         parts.remove(self.path, [self.path / store.COMPLETE])
         parts.replace(self.path, store.PLAN, content)
@@ -139,13 +145,27 @@ class Dataset:
 
     def _resume(self) -> None:
         """Find out which cells are done; set damaged parts aside."""
+        stored: set[str] = set()
         for file in parts.part_files(self.path):
             try:
-                self.done.update(parts.read_part(file)["cell_id"].to_pylist())
+                stored.update(parts.read_part(file)["cell_id"].to_pylist())
             except parts.UnreadablePartError as error:
                 file.rename(file.with_name(f"unreadable-{file.name}"))
                 self.notes.append(f"{error}; its cells are run again")
-        self.done &= self._cells.keys()
+        self.done = stored & self._cells.keys()
+        if self._before is not None:
+            self.notes.insert(0, self._difference(self._before, len(stored - self.done)))
+
+    def _difference(self, before: Plan, unread: int) -> str:
+        """Return what it means that another plan was there; ``unread`` rows are not of this one."""
+        why = "the study was edited"
+        if before.model_version != self._plan.model_version:
+            why = f"the simulator changed (from {before.model_version[:8]} to {self._plan.model_version[:8]})"
+        missing = counted(len(self._cells) - len(self.done), "cell")
+        return (
+            f"{why}: {missing} to simulate, {len(self.done):,} with a row from before; {counted(unread, 'row')} of "
+            "cells that are no longer asked for (on the disk but not read)"
+        )
 
     def add(self, done: Sequence[CellRow]) -> None:
         """Take rows; they are on the disk FLUSH_SECONDS later at most, if more follow."""
@@ -230,15 +250,3 @@ class Dataset:
         name = parts.part_name(content)
         parts.write_new(self.path, name, content)
         parts.remove(self.path, [file for file in tables if file.name != name])
-
-
-def _difference(before: Plan, now: Plan) -> str:
-    """Return what changed between two plans, in words."""
-    old, new = ({cell.cell_id for cell in plan.cells} for plan in (before, now))
-    why = "the study was edited"
-    if before.model_version != now.model_version:
-        why = f"the simulator changed (from {before.model_version[:8]} to {now.model_version[:8]})"
-    return (
-        f"{why}: {len(new - old):,} cells are new, {len(new & old):,} are as before, "
-        f"{len(old - new):,} are no longer asked for (their rows stay on the disk but are not read)"
-    )

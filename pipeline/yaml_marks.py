@@ -65,6 +65,11 @@ def readings(text: str) -> list[Document]:
     return parsed
 
 
+def written(data: Any) -> str:
+    """Return plain data as YAML that ``readings`` reads back."""
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+
+
 def _tab_faults(text: str) -> list[Fault]:
     """Return a fault for each line that is indented with a tab."""
     message = "a tab in the indentation; YAML allows only spaces there; replace it by spaces"
@@ -112,8 +117,9 @@ def _read(text: str) -> Document:
     try:
         fault = _shape_fault(text)
         node = yaml.compose(text, Loader=_LOADER) if fault is None else None
-    except UnicodeEncodeError:
-        fault = Fault("a character that is not UTF-8; write the text as UTF-8", line=1, column=1)
+    except UnicodeEncodeError as error:
+        line, column = _line_at(text, error.start), error.start - text.rfind("\n", 0, error.start)
+        fault = Fault("a character that is not UTF-8; write the text as UTF-8", line=line, column=column)
     except yaml.reader.ReaderError as error:
         fault = _character_fault(error, text)
     except yaml.MarkedYAMLError as error:
@@ -147,17 +153,26 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
 
 
 def _shape_fault(text: str) -> Fault | None:
-    """Return what forbids composing the text: its size, nesting too deep, or a second document."""
+    """Return what forbids composing the text: its size, nesting too deep or without end, or a second document."""
     if len(text) > MAX_BYTES:
         message = f"the file has {len(text):,} characters; {MAX_BYTES:,} are allowed; make it smaller"
         return Fault(message, line=1, column=1)
-    depth = documents = 0
+    open_: list[str | None] = []  # the anchors of the collections around, None for those without
+    documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            open_.pop()
         documents += isinstance(event, yaml.DocumentStartEvent)
         mark = event.start_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        if depth > MAX_DEPTH:
+        if isinstance(event, yaml.AliasEvent) and event.anchor in open_:
+            message = (
+                f"the alias *{event.anchor} stands inside the value that it names, so that contains itself"
+            )
+            return Fault(f"{message}; write the value out", line=line, column=column)
+        if len(open_) > MAX_DEPTH:
             message = f"nested more than {MAX_DEPTH} levels deep; a study needs 5; flatten it"
             return Fault(message, line=line, column=column)
         if documents > 1:
@@ -167,7 +182,7 @@ def _shape_fault(text: str) -> Fault | None:
 
 
 class _TooMuchError(Exception):
-    """Following aliases leads to too many nodes or without end."""
+    """Following aliases leads to too many nodes or too deep; the argument is the node where it is noticed."""
 
 
 class _Builder:
@@ -181,18 +196,19 @@ class _Builder:
         """Return the whole document."""
         try:
             self._out.data = self._value(node, (), node)
-        except _TooMuchError:
+        except _TooMuchError as error:
+            mark = error.args[0].start_mark
             message = (
                 f"aliases unfold to more than {MAX_NODES:,} values or {MAX_DEPTH} levels; write values out"
             )
-            return _unreadable(Fault(message, line=1, column=1))
+            return _unreadable(Fault(message, line=mark.line + 1, column=mark.column + 1))
         return self._out
 
     def _value(self, node: yaml.Node, path: Path, marked: yaml.Node) -> Any:
         """Return a node's data; ``marked`` is where a reader would look for it."""
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise _TooMuchError
+            raise _TooMuchError(marked)
         self._out.marks[path] = (marked.start_mark.line + 1, marked.start_mark.column + 1)
         if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
             self._fault(

@@ -46,19 +46,40 @@ def key(digest: Digest) -> Markup:
 
 def standing(digest: Digest) -> Group | None:
     """Worst beside typical per design, against baseline and floor."""
-    against = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
     reading = (
         "Each row is a design; further left is cheaper, and the upright line is the design it is compared with. "
         "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the "
-        "worst cell of the sweep, and the thin line ends at the best one."
+        "worst cell of the sweep, and the thin line ends at the best one. Designs that keep reverse mappings "
+        "otherwise than the baseline does have a panel of their own, against the eager copy that keeps "
+        "them too, if it ran."
     )
-    panels = [_standing(digest, name) for name in against]
+    panels = [_standing(digest, against, shown) for against, shown in _references(digest)]
     return Group(f"standing{digest.suffix}", "Worst beside typical", reading, panels) if panels else None
 
 
-def _standing(digest: Digest, against: str) -> Markup:
+def _references(digest: Digest) -> list[tuple[str, list[str]]]:
+    """Return what the panels of ``standing`` compare with, and the designs of each panel.
+
+    The cost of reverse mappings is several times the effect of sharing: on one axis with it, that could not be seen.
+    """
+    roles = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
+    apart: dict[str, list[str]] = {}
+    for name in digest.designs:
+        other = digest.counterpart(name)
+        if digest.baseline and other and other != digest.baseline and name not in roles:
+            apart.setdefault(other, []).append(name)
+    # A design alone beside itself says nothing: it stays with the others.
+    apart = {other: names for other, names in apart.items() if set(names) != {other}}
+    moved = {name for names in apart.values() for name in names}
+    near = [name for name in digest.designs if name not in moved]
+    return [(role, near) for role in roles] + [
+        (other, list(dict.fromkeys([other, *names]))) for other, names in apart.items()
+    ]
+
+
+def _standing(digest: Digest, against: str, shown: Sequence[str]) -> Markup:
     """Draw one panel of ``standing``."""
-    standings = list(digest.standings(against).values())
+    standings = [found for name, found in digest.standings(against).items() if name in shown]
     with panel(f"Kernel time, {against} = 1", 0.27 * len(standings) + 0.95) as (figure, axes):
         axes.axvline(1, color=INK, linewidth=0.9)
         for row, found in enumerate(standings):
@@ -214,11 +235,12 @@ def memory(digest: Digest) -> Group:
             colour = look(name).colour
             axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
             axes.plot(
-                charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3
-            )
-            axes.plot(allocated, row, "o", color=colour, markersize=6)
+                charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3,
+                clip_on=False,
+            )  # fmt: skip
+            axes.plot(allocated, row, "o", color=colour, markersize=6, clip_on=False)
         _name_rows(axes, names)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.04 * max(max(found.values()) for found in values.values()) or 1)
         axes.set_xlabel("KiB")
         said = [
             f"{name}: {found['pgtable_bytes_max']:,.0f} KiB allocated, {found['pgtable_charged_bytes_max']:,.0f} charged"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,6 +15,7 @@ from pipeline.errors import DatasetError
 from pipeline.latency import cost_model
 from pipeline.parts import replace
 from pipeline.report import figures, tables
+from pipeline.report.assumptions import assumed_share
 from pipeline.report.digest import QUESTION_AXES, Axis, Digest, plain
 from pipeline.report.judged import worst_standing
 from pipeline.report.remarks import on_latency, on_memory
@@ -45,7 +47,7 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
     Returns
     -------
     list of str
-        The verdict in three lines for a terminal.
+        The verdict in three lines for a terminal; whether the dataset is complete is for the caller to say.
 
     Raises
     ------
@@ -58,9 +60,7 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
     page = render(digest, dataset)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace(out.parent, out.name, page.encode())
-    return [
-        stamp(digest) + line if number == 0 else line for number, line in enumerate(terminal_lines(digest))
-    ]
+    return terminal_lines(digest)
 
 
 def read_digest(dataset: Path, costs: str | None) -> Digest:
@@ -74,7 +74,7 @@ def read_digest(dataset: Path, costs: str | None) -> Digest:
 
 
 def render(digest: Digest, dataset: Path) -> str:
-    """Return the page; equal datasets give equal bytes."""
+    """Return the page; equal datasets under an equal path give equal bytes."""
     environment = Environment(
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -128,16 +128,17 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,
-        "assumed_share": share(tables.assumed_share(digest)),
+        "assumed_share": share(assumed_share(digest)),
         "assumed": [act for act, cost in digest.model.costs.items() if cost.assumed],
         "fixed": _fixed(digest, swept),
         "unswept": [name.replace("_", " ") for name in QUESTION_AXES if name not in swept],
         "per": digest.per,
         "baseline": digest.baseline,
         "population": digest.population[1],
-        "cells_each": f"{digest.cells_each:,}",
+        "cells_each": counted(digest.cells_each, "cell"),
         "none_below": share(NO_DIFFERENCE),
-        "dataset": dataset.name,
+        "dataset": quote(str(dataset)),
+        "study": quote(str(dataset / "study.yaml")),
     }
 
 

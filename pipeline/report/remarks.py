@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.judged import champion, span
-from pipeline.report.words import duration
+from pipeline.report.judged import candidates, champion, span
+from pipeline.report.words import duration, listed
+from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Digest
@@ -33,6 +34,42 @@ def on_memory(digest: Digest) -> str:
         f"Memory for page tables at the peak, sharing designs against `{digest.baseline}`: {span(typical)} on the "
         f"typical cells, {span([saved, more])} over all cells."
     )
+
+
+def slowest_faults(digest: Digest) -> list[str]:
+    """Say how long the slowest fault of the sweep takes: briefly, then design by design; nothing without faults.
+
+    The first sentence, which a terminal shows by itself, sets the design with the slowest fault beside the baseline.
+    """
+    slowest = analysis.latency(digest.table, digest.model, "fault", q=[1.0])["ns_q1"]
+    ns = {str(name): float(longest) for name, longest in slowest.to_dict().items()}
+    judged = [name for name in candidates(digest) if name in ns] or list(ns)
+    if not judged:
+        return []
+    base = digest.baseline if digest.baseline in ns and digest.baseline not in judged else None
+    said = _longest(ns, judged)
+    first = f"{duration(ns[base])} under `{base}`, {said[0]}." if base else f"{said[0]}."
+    others = [f"Of the others, {listed(said[1:])}."] if len(said) > 1 else []
+    return [first, *others, *_longest_apart(digest, ns, judged)]
+
+
+def _longest(ns: dict[str, float], names: list[str]) -> list[str]:
+    """Return the times of some designs in words, the longest first."""
+    return [f"{duration(ns[name])} under `{name}`" for name in sorted(names, key=lambda name: -ns[name])]
+
+
+def _longest_apart(digest: Digest, ns: dict[str, float], judged: list[str]) -> list[str]:
+    """Say the same of sharing designs that are not judged against the baseline but against another eager copy."""
+    others: dict[str, list[str]] = {}
+    for name in digest.sharing:
+        other = digest.counterpart(name)
+        if name in ns and name not in judged and other in ns and other is not None:
+            others.setdefault(other, []).append(name)
+    return [
+        f"With reverse mappings, {duration(ns[other])} under `{other}`, {listed(_longest(ns, names))}."
+        for other, names in others.items()
+        if DESIGNS[other].rmap != "none"
+    ]
 
 
 def on_latency(digest: Digest) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import analysis
+from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.assumptions import SENSITIVITY, rescaled
 from pipeline.report.digest import plain
 from pipeline.report.figures import axis_table
 from pipeline.report.judged import candidates
-from pipeline.report.words import NOTHING, difference, duration, factor, number, share, signed
+from pipeline.report.words import NOTHING, counted, difference, duration, factor, number, share, signed
 from simcore.acts import ACT
-from simcore.costs import Cost, CostModel
 from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Axis, Digest, Standing
+    from simcore.costs import CostModel
 
 # Groups of acts by the beginning of their names, in the order in which a table shows them.
 ACT_GROUPS: dict[str, tuple[str, ...]] = {
@@ -30,7 +31,6 @@ ACT_GROUPS: dict[str, tuple[str, ...]] = {
     "TLB": ("tlb_",),
 }
 _SMALLEST_US = 0.05
-SENSITIVITY: tuple[float, ...] = (0.5, 1.0, 2.0)
 
 
 class Table(NamedTuple):
@@ -72,9 +72,9 @@ def standing(digest: Digest) -> Table:
     headings += [f"times {other}, {which}" for other in others for which in ("typical", "worst")]
     caption = (
         f"Kernel time, also as a multiple of another design's on the same trace{digest.at}. Typical: median over "
-        f"{phrase}. Worst: worst of the {digest.cells_each:,} cells of this sweep{digest.at}. Lost: share of these cells "
-        "in which the design is dearer than the baseline. The eager copy with the same reverse mapping is compared "
-        "where that is not the baseline itself."
+        f"{phrase}. Worst: worst of {counted(digest.cells_each, 'cell')} of this sweep{digest.at}. Cells lost: share of "
+        f"them in which the design is more than {share(NO_DIFFERENCE)} dearer than the baseline. The eager copy with "
+        "the same reverse mapping is compared where that is not the baseline itself."
     )
     return Table(caption, [*headings, "cells lost"], rows)
 
@@ -226,7 +226,7 @@ def sensitivity(digest: Digest) -> Table | None:
     """Return how the ratios to the baseline move if every assumed cost is halved or doubled."""
     if not digest.baseline:
         return None
-    found = [_scaled_standings(digest, scale) for scale in SENSITIVITY]
+    found = [rescaled(digest, scale).standings(digest.baseline) for scale in SENSITIVITY]
     rows = [
         [
             f"`{name}`",
@@ -244,17 +244,6 @@ def sensitivity(digest: Digest) -> Table | None:
         f"are{digest.at}; sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
     )
     return Table(caption, ["design", *headings], rows) if rows else None
-
-
-def assumed_share(digest: Digest) -> float:
-    """Return the share of the typical cells' kernel time, all designs together, that assumed costs make up."""
-    chosen, _ = digest.population
-    costs = digest.model.vector()
-    assumed = sum(
-        float(chosen[act].sum()) * costs[ACT[act]] for act, cost in digest.model.costs.items() if cost.assumed
-    )
-    total = float(chosen["total_ns"].sum())
-    return assumed / total if total else float("nan")
 
 
 def designs(digest: Digest) -> Table:
@@ -276,19 +265,6 @@ def costs(model: CostModel) -> Table:
     ]
     return Table(f"Cost model {model.name}: ns for one act. Acts that are not listed cost nothing.",
                  ["act", "ns", "kind", "source"], rows, frozenset({2, 3}))  # fmt: skip
-
-
-def _scaled_standings(digest: Digest, scale: float) -> dict[str, Standing]:
-    """Return the standings against the baseline with every assumed cost multiplied."""
-    if scale == 1:
-        return digest.standings(str(digest.baseline))
-    model = digest.model
-    scaled = {
-        act: Cost(cost.ns * scale, cost.source) if cost.assumed else cost for act, cost in model.costs.items()
-    }
-    other = CostModel(f"{model.name}, assumed costs times {scale:g}", model.prose, scaled)
-    again = replace(digest, df=analysis.recost(digest.df, other), model=other, _standings={})
-    return again.standings(str(digest.baseline))
 
 
 def _ratios(found: Standing | None) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.digest import plain
 from pipeline.report.judged import champion, compared_designs, needs
 from pipeline.report.words import change, counted, difference, duration, listed, share
 from simcore.designs import DESIGNS
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.report.digest import Digest, Standing
+
+EXECS = "exec_ratio"
 
 
 def each_slice(slices: Sequence[Digest], sentence: Callable[[Digest], str]) -> str:
@@ -41,6 +45,25 @@ def typical_case(digest: Digest) -> str:
     )
     said = "; ".join(_group(name, members) for name, members in groups if members)
     return f"{where}, against `{digest.baseline}`: {said}."
+
+
+def where_most_exec(parts: Sequence[Digest]) -> str:
+    """Say how the candidates do on the typical cells with the highest exec ratio; nothing if it is not swept."""
+    highest = max(
+        (axis.points[-1] for part in parts for axis in part.axes if axis.column == EXECS), default=None
+    )
+    said = [(part.where, _most_exec(part, highest)) for part in parts] if highest is not None else []
+    told = [f"at {where}, {text}" if where else text for where, text in said if text]
+    if not told:
+        return ""
+    return f"At exec ratio {plain(highest)}, the highest swept (typical cells, medians): {'; '.join(told)}."
+
+
+def _most_exec(digest: Digest, highest: float) -> str:
+    """Return the change of each candidate on the typical cells with one exec ratio, cheapest first."""
+    there = replace(digest, df=digest.df[digest.df[EXECS] == highest], _standings={})
+    found = sorted((each for each in compared_designs(there) if each.ratio > 0), key=lambda each: each.ratio)
+    return ", ".join(f"`{each.design}` {change(each.ratio)}" for each in found)
 
 
 def time_moved(digest: Digest) -> str:
@@ -73,17 +96,25 @@ def against_floor(digest: Digest) -> str:
         return ""
     gap = f"`{floor.design}`, the floor, {needs(floor.ratio, digest.baseline)} on the typical cells"
     if floor.ratio >= 1 - NO_DIFFERENCE:
-        return f"{gap}, so it is no floor there."
-    return f"{gap}; {_way_to(floor.ratio, standings[design])}." if design else f"{gap}."
+        return f"{gap}, so it is no floor there{_why_no_floor(floor.design)}."
+    return f"{gap}; {_way_to(floor, standings[design])}." if design else f"{gap}."
 
 
-def _way_to(floor: float, found: Standing) -> str:
+def _why_no_floor(design: str) -> str:
+    """Say why a design that forks by vfork may need more than others; nothing for another design."""
+    if design not in DESIGNS or DESIGNS[design].creation != "vfork":
+        return ""
+    return f": under `{design}` children that never exec are copied eagerly, so it is a floor for fork and exec only"
+
+
+def _way_to(floor: Standing, found: Standing) -> str:
     """Say how far a sharing design gets from the baseline (1) towards a floor below it."""
     if found.ratio >= 1 - NO_DIFFERENCE:
         return "no sharing design comes nearer to it than the baseline does"
-    if found.ratio < floor:
-        return f"`{found.design}` needs still less: {change(found.ratio)} than the baseline"
-    return f"`{found.design}` goes {share((1 - found.ratio) / (1 - floor))} of that way"
+    if found.ratio < floor.ratio:
+        still = f"`{found.design}` needs still less ({change(found.ratio)} than the baseline)"
+        return f"{still}{_why_no_floor(floor.design)}"
+    return f"`{found.design}` goes {share((1 - found.ratio) / (1 - floor.ratio))} of that way"
 
 
 def with_rmap(digest: Digest) -> str:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.report.assumptions import how_sure
 from pipeline.report.digest import plain
 from pipeline.report.judged import champion, compared_designs, needs, outcome, span, worst_standing
+from pipeline.report.remarks import slowest_faults
 from pipeline.report.slices import slices
-from pipeline.report.typical import against_floor, each_slice, time_moved, typical_case, with_rmap
-from pipeline.report.words import change, counted, difference, listed, share
+from pipeline.report.typical import (
+    against_floor,
+    each_slice,
+    time_moved,
+    typical_case,
+    where_most_exec,
+    with_rmap,
+)
+from pipeline.report.words import all_of, change, counted, difference, listed, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.report.digest import Digest, Extreme
+
+
+MOST_AXES = 2
 
 
 class Statement(NamedTuple):
@@ -37,11 +49,13 @@ def verdict(digest: Digest) -> list[Statement]:
         ("In short", in_short(digest, parts)),
         ("Typical", each_slice(parts, typical_case)),
         ("Worst", worst_case(digest)),
+        ("Slowest fault", " ".join(slowest_faults(digest))),
         ("Best", best_case(digest)),
         ("Where it pays and where not", each_slice(parts, where_it_pays)),
         ("Where the time goes", each_slice(parts, time_moved)),
         ("Against the floor", each_slice(parts, against_floor)),
         ("With reverse mapping", each_slice(parts, with_rmap)),
+        ("How sure", how_sure(digest, parts)),
     )
     return [Statement(heading, text) for heading, text in said if text]
 
@@ -49,9 +63,10 @@ def verdict(digest: Digest) -> list[Statement]:
 def terminal_lines(digest: Digest) -> list[str]:
     """Return the verdict in three lines without markup: typical, worst, and the floor or what else there is to say."""
     parts = slices(digest)
+    slowest = [f"Slowest fault: {first}" for first in slowest_faults(digest)[:1]]
     lines = [
         in_short(digest, parts) or each_slice(parts, typical_case),
-        worst_case(digest) or "Worst: there is nothing to compare.",
+        " ".join([worst_case(digest) or "Worst: there is nothing to compare.", *slowest]),
         each_slice(parts, against_floor) or each_slice(parts, time_moved) or scope(digest),
     ]
     return [line.replace("`", "") for line in lines]
@@ -70,8 +85,9 @@ def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
     worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
     return (
         f"Against `{digest.baseline}`, on the typical cells ({digest.population[1]}), sharing page tables "
-        f"{listed(said)}. Over all {counted(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."
-    )
+        f"{listed(said)}. Over {all_of(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}. "
+        f"{where_most_exec(parts)}"
+    ).rstrip()
 
 
 def worst_case(digest: Digest) -> str:
@@ -79,12 +95,13 @@ def worst_case(digest: Digest) -> str:
     worst = worst_standing(digest)
     if worst is None:
         return ""
-    cells = counted(digest.cells_each, "cell")
+    cells = digest.cells_each
+    among = "the only cell" if cells == 1 else f"any of the {counted(cells, 'cell')}"
     lost = worst.worst.ratio > 1 + NO_DIFFERENCE
     opening = (
-        f"Worst of {cells} of this sweep"
+        f"Worst of {counted(cells, 'cell')} of this sweep"
         if lost
-        else f"No loss in any of the {cells} of this sweep; the worst"
+        else f"No loss in {among} of this sweep; the worst"
     )
     return f"{opening}: {_cell(digest, worst.design, worst.worst)}."
 
@@ -101,17 +118,16 @@ def best_case(digest: Digest) -> str:
 
 
 def where_it_pays(digest: Digest) -> str:
-    """Say how the best design's result moves along each axis of the study."""
+    """Say in how many cells the best design loses, and which axes move its result most."""
     design = champion(digest)
-    parts = [_span(digest, axis.column, axis.label, design) for axis in digest.axes] if design else []
-    said = [part for part in parts if part]
+    moves = [_span(digest, axis.column, axis.label, design) for axis in digest.axes] if design else []
+    said = [text for distance, text in sorted(moves, key=lambda move: -move[0])[:MOST_AXES] if distance > 0]
     if design is None or not said:
         return ""
     losing = digest.standings(str(digest.baseline))[design].losing
     return (
         f"`{design}`, of these the design that does best on the typical cells, loses to `{digest.baseline}` in "
-        f"{share(losing)} of {counted(digest.cells_each, 'cell')}. Its medians over them, lowest and highest: "
-        f"{'; '.join(said)}."
+        f"{share(losing)} of {counted(digest.cells_each, 'cell')}. What moves its median most is {listed(said)}."
     )
 
 
@@ -139,10 +155,11 @@ def _cell(digest: Digest, design: str, cell: Extreme) -> str:
     )
 
 
-def _span(digest: Digest, column: str, label: str, design: str) -> str:
-    """Return where along an axis a design does best and worst; nothing if it was not compared at two values."""
+def _span(digest: Digest, column: str, label: str, design: str) -> tuple[float, str]:
+    """Return how far an axis moves a design's median ratio, and where it is best and worst; 0 if at one value only."""
     medians = axis_medians(digest, column, design).to_dict()
     if len(medians) < 2:
-        return ""
+        return 0.0, ""
     low, high = min(medians, key=lambda value: medians[value]), max(medians, key=lambda value: medians[value])
-    return f"{label}: {change(medians[low])} at {plain(low)}, {change(medians[high])} at {plain(high)}"
+    said = f"{label} ({change(medians[low])} at {plain(low)}, {change(medians[high])} at {plain(high)})"
+    return medians[high] - medians[low], said

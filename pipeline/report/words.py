@@ -84,6 +84,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def all_of(count: int, noun: str) -> str:
+    """Return ``the only cell`` or ``all 2,430 cells``."""
+    return f"the only {noun}" if count == 1 else f"all {count:,} {noun}s"
+
+
 def slug(text: str) -> str:
     """Return a text as an id: lower case letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -55,7 +55,8 @@ class Workload:
     """A generator of traces.
 
     ``make(params, geometry, rng)`` takes a value for every parameter and returns a trace; equal arguments and
-    an equally seeded generator give the identical trace.
+    an equally seeded generator give the identical trace. ``fits(params, geometry)`` tells in no time why ``make``
+    would refuse the parameters in that geometry, or returns None; a workload that fits everywhere has none.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Workload:
     source: str
     parameters: tuple[Parameter, ...]
     make: Callable[[dict[str, Any], Geometry, np.random.Generator], Trace]
+    fits: Callable[[dict[str, Any], Geometry], str | None] | None = None
 
 
 def defaults(workload: Workload) -> dict[str, Any]:

@@ -8,6 +8,7 @@ at once if it is a short-lived leaf, else when the tree is taken down, leaves fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -129,6 +130,21 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     layout = lay_out(_needs(params), geometry)
     story = _Story(shape, execs, short_lived, params["first"] == "child", _pages(params, layout))
     return story.tell(layout)
+
+
+def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
+    """Return why a process with these parameters does not fit into the geometry's address space, None if it does."""
+    return _misfit(_needs(params), geometry)
+
+
+@lru_cache(maxsize=4096)
+def _misfit(needs: Needs, geometry: Geometry) -> str | None:
+    """Return the refusal of ``lay_out``, None if there is none; most points of a sweep need the same pages."""
+    try:
+        lay_out(needs, geometry)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _needs(params: dict[str, Any]) -> Needs:
@@ -286,4 +302,5 @@ TREE_WORKLOAD = Workload(
     "anon_pages, file_pages and sorts of them, library_sharing, library_inherited, written_tables, first, short_lived.",
     parameters=PARAMETERS,
     make=make,
+    fits=fits,
 )

@@ -14,7 +14,8 @@ from pipeline import cli, store
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.study import load_study
-from pipeline.sweep import run_study
+from pipeline.sweep import jobs_of, run_study
+from pipeline.work import run_batch
 from pipeline.writer import Dataset
 from simcore.designs import AXES, DESIGNS
 from simcore.workloads import WORKLOADS
@@ -190,6 +191,57 @@ def test_report_of_unfinished_dataset__says_incomplete(write_study, dataset, for
     done = forkbench("report", dataset)
     assert done.returncode == 0, done.stderr
     assert f"INCOMPLETE: {TINY_CELLS} of {len(more.cells)} cells" in done.stdout
+
+
+def test_counts__of_one_are_singular(write_study, forkbench):
+    """One trace is not "1 traces"."""
+    small = write_study(designs=["linux24", "vfork"], sweep={}, replicates=1)
+    assert forkbench("check", small).stdout.endswith("no problems; 2 cells: 1 trace under 2 designs\n")
+
+
+def test_width__follows_the_terminal(monkeypatch, capsys):
+    """Wrapped texts are as wide as the terminal, within 40 and 100 columns."""
+    for columns, most in ((20, 40), (60, 60), (400, 100)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with pytest.raises(SystemExit):
+            cli.main(["designs"])
+        widest = max(len(line) for line in capsys.readouterr().out.splitlines())
+        assert most - 20 < widest <= most
+
+
+def test_interrupt_before_anything_runs__is_told_in_a_sentence(monkeypatch, capsys):
+    """An early Ctrl-C gives a sentence and exit code 1."""
+
+    def interrupted(_file, _sets):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.study.load_study", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", "study.yaml"])
+    assert ended.value.code == cli.FAILED
+    assert (
+        capsys.readouterr().err.strip()
+        == "stopped; what was stored is safe; run the same command again to go on"
+    )
+
+
+@pytest.mark.parametrize("command", ["plan", "report"])
+def test_damaged_part__is_told_by_every_command(write_study, dataset, forkbench, command):
+    """A part that is damaged is named on standard error, once, by whatever opens the dataset."""
+    study = write_study(replicates=3)
+    run_study(load_study(study), dataset, 0, quiet=True)
+    [part, *_] = dataset.glob("part-*.parquet")
+    more = make_plan(load_study(write_study(replicates=4)), model_version())
+    cells = jobs_of(more, store.committed(dataset))[:1]
+    with Dataset(dataset, more, provenance()) as opened:
+        opened.add(run_batch(cells).rows)
+        opened.flush()
+    part.write_bytes(part.read_bytes()[:-1])
+    done = forkbench("plan", write_study(replicates=4)) if command == "plan" else forkbench("report", dataset)
+    told = f"note: {part.name}: damaged, "
+    assert done.stderr.count(told) == 1, done
+    assert done.stderr.count("\n") == 1
+    assert "will be simulated again when the study is run" in done.stderr
 
 
 def test_version__is_told(forkbench):

@@ -17,7 +17,7 @@ import yaml
 from tiny_study import TINY, TINY_CELLS
 
 from pipeline import parts, rows, store, writer
-from pipeline.errors import DatasetError, NondeterminismError
+from pipeline.errors import DamagedPartWarning, DatasetError, NondeterminismError
 from pipeline.plan import make_plan
 from pipeline.schema import PROVENANCE_KEY, SCHEMA_VERSION, STUDY_KEY, VERSION_KEY, row_schema
 from pipeline.study import load_study
@@ -173,8 +173,13 @@ def test_damaged_part__is_told_and_its_cells_are_run_again(filled, plan, damage)
     file.write_bytes(
         {"cut": content[:-9], "flipped": content[:100] + changed + content[101:], "empty": b""}[damage]
     )
-    assert len(store.read(filled)) == TINY_CELLS - lost
-    assert file.name in store.status(filled).unreadable[0]
+    told = f"{file.name}: damaged, .* its cells will be simulated again when the study is run"
+    with pytest.warns(DamagedPartWarning, match=told):
+        assert len(store.read(filled)) == TINY_CELLS - lost
+    with pytest.warns(DamagedPartWarning, match=told):
+        assert len(store.committed(filled)) == TINY_CELLS - lost
+    with pytest.warns(DamagedPartWarning, match=told):
+        assert file.name in store.status(filled).unreadable[0]
     with Dataset(filled, plan, MADE_BY) as dataset:
         assert len(dataset.done) == TINY_CELLS - lost
         size = file.with_name(f"unreadable-{file.name}").stat().st_size
@@ -231,12 +236,43 @@ def test_edited_study__keeps_the_rows_that_both_plans_have(filled, write_study, 
     fewer = make_plan(load_study(write_study(designs=["linux24", "vfork"])), "m")
     with Dataset(filled, fewer, MADE_BY) as dataset:
         assert len(dataset.done) == TINY_CELLS // 2
-        told = "the study was edited: 0 cells are new, 36 are as before, 36 are no longer asked for"
-        assert [note.split(" (")[0] for note in dataset.notes] == [told]
+        told = "the study was edited: 0 cells to simulate, 36 with a row from before; 36 rows of cells that are no longer"
+        assert [note[: len(told)] for note in dataset.notes] == [told]
         dataset.finish([])
     assert set(store.read(filled)["design"].to_pylist()) == {"linux24", "vfork"}
     with Dataset(filled, plan, MADE_BY) as dataset:
         assert len(dataset.done) == TINY_CELLS
+        told = "the study was edited: 0 cells to simulate, 72 with a row from before; 0 rows of cells"
+        assert [note[: len(told)] for note in dataset.notes] == [told]
+
+
+def test_study_of_another_name__does_not_take_over(filled, write_study, plan):
+    """A dataset belongs to the study whose name it was made with; another is told to go elsewhere."""
+    other = make_plan(load_study(write_study(name="other")), "m")
+    told = "holds the study 'tiny', not 'other'; .* name another folder with --results"
+    with pytest.raises(DatasetError, match=told), Dataset(filled, other, MADE_BY):
+        pass
+    assert store.read_plan(filled) == plan
+    with Dataset(filled, plan, MADE_BY) as dataset:
+        assert (len(dataset.done), dataset.notes) == (TINY_CELLS, [])
+
+
+def test_frozen_study__is_the_one_that_was_run(tmp_path, write_study):
+    """With --set the dataset's study.yaml gives the cells that were run, and says what was set; else it is a copy."""
+    file = write_study()
+    file.write_text("# Why this is asked.\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    sets = ["replicates=1", "sweep.exec_ratio=[0, 0.5]", "question='1e6: why, é?'"]
+    for overrides, folder in ((sets, tmp_path / "set"), ([], tmp_path / "plain")):
+        plan = make_plan(load_study(file, overrides), "m")
+        with Dataset(folder, plan, MADE_BY):
+            frozen = folder / store.STUDY
+        again = make_plan(load_study(frozen), "m")
+        assert (again.cells, again.study) == (plan.cells, plan.study)
+        assert frozen.read_text(encoding="utf-8").startswith("# Why this is asked.\n")
+    assert "# changed by --set 'replicates=1'\n" in (tmp_path / "set" / store.STUDY).read_text(
+        encoding="utf-8"
+    )
+    assert (tmp_path / "plain" / store.STUDY).read_bytes() == file.read_bytes()
 
 
 def test_other_simulator__makes_all_cells_new(filled, write_study):
@@ -244,7 +280,7 @@ def test_other_simulator__makes_all_cells_new(filled, write_study):
     other = make_plan(load_study(write_study()), "another")
     with Dataset(filled, other, MADE_BY) as dataset:
         assert dataset.done == set()
-        assert dataset.notes[0].startswith("the simulator changed (from m to another): 72 cells are new")
+        assert dataset.notes[0].startswith("the simulator changed (from m to another): 72 cells to simulate")
     assert len(store.read(filled)) == 0
     assert not store.status(filled).complete
 

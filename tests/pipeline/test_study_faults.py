@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RefusedError, StudyError
 from pipeline.study import MAX_CELLS, load_study
+from pipeline.values import MAX_MISFITS
 
 # Line numbers count from the first line after the quotes. Each line below with a comment has one mistake.
 TEN_MISTAKES = """\
@@ -105,10 +106,12 @@ def test_ten_mistakes__exit_code_two_without_traceback(tmp_path, forkbench):
         ("a: 1\n---\nb: 2\n", "line 2, column 1: a second document begins"),
         ("a: b\nc: \x07\n", "line 2, column 4: the character '\\x07' is not allowed in YAML"),
         ("é: ü\nc: \x07\n", "line 2, column 4: the character '\\x07' is not allowed in YAML"),
-        (b"name: a\nquestion: \xff\n", "line 2, column 1: the byte 0xff is not UTF-8"),
+        (b"name: a\nquestion: \xff\n", "line 2, column 11: the byte 0xff is not UTF-8"),
+        (b"\xef\xbb\xbfname: \xc3\xa9\xe9\n", "line 1, column 8: the byte 0xe9 is not UTF-8"),
         ("[" * 10_000, "line 1, column 21: nested more than 20 levels deep"),
         ("- " * 10_000, "line 1, column 41: nested more than 20 levels deep"),
-        ("a: &a [*a]\n", "line 1, column 1: aliases unfold to more than"),
+        ("a: &a [*a]\n", "line 1, column 8: the alias *a stands inside the value that it names"),
+        ("x: 1\na: &a\n  b: *a\n", "line 3, column 6: the alias *a stands inside the value that it names"),
         ("a: " + "x" * (1 << 20), "line 1, column 1: the file has 1,048,579 characters"),
     ],
 )
@@ -176,6 +179,24 @@ def test_missing_keys__are_all_named(tmp_path):
     assert [line.split(":")[0] for line in told] == [
         "line 1, name", "line 1, question", "line 1, designs", "line 1, workload",
     ]  # fmt: skip
+    assert "missing; every study needs it; add a line 'question: ...'" in told[1]
+
+
+def test_pages_that_do_not_fit__are_refused_once_for_each_reason(tmp_path):
+    """Parameters without room in the geometry are refused before anything runs, with the point of the sweep."""
+    text = VALID.replace("workload: tree", "workload:\n  tree:\n    anon_pages: 4000000")
+    fault = only_fault(tmp_path, text)
+    assert fault.startswith("line 5, workload.tree: geometry 'i386': text, data and heap take ")
+    fault = only_fault(tmp_path, text + "sweep: {exec_ratio: [0, 0.5, 1]}\n")
+    assert fault.startswith("line 5, workload.tree: at exec_ratio: 0.0 and 2 other points: geometry 'i386'")
+    told = faults_of(tmp_path, VALID + "sweep: {anon_pages: [9, 3000000, 4000000]}\n")
+    assert [str(fault).split(": geometry")[0] for fault in told] == [
+        "line 4, workload.tree: at anon_pages: 3000000", "line 4, workload.tree: at anon_pages: 4000000",
+    ]  # fmt: skip
+    many = ", ".join(str(3_000_000 + number) for number in range(9))
+    told = faults_of(tmp_path, VALID + f"sweep: {{anon_pages: [{many}]}}\n")
+    assert len(told) == MAX_MISFITS + 1
+    assert "4 other reasons of the same sort" in str(told[-1])
 
 
 def test_fixed_and_swept__is_ambiguous(tmp_path):
@@ -211,6 +232,7 @@ def test_tab_in_text__is_no_fault(tmp_path):
     ("override", "message"),
     [
         ("replicates=3.7", "--set replicates=3.7, replicates: 3.7 is not a whole number"),
+        ("exec_ratio=0.3", "did you mean 'workload.tree.exec_ratio', or 'sweep.exec_ratio' with a list"),
         ("replicats=3", "--set replicats=3, replicats: unknown key; did you mean 'replicates'?"),
         ("designs[1]=vfrk", "--set designs[1]=vfrk, designs[1]: unknown design 'vfrk'"),
         ("designs[7]=vfork", "designs is a list without 7"),

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from tiny_study import TINY_CELLS
 
-from pipeline import rows, store
+from pipeline import cli, rows, store
 from pipeline.errors import InterruptedRunError
 from pipeline.fanout import WORKER_DEATHS, run_jobs
 from pipeline.parts import part_files
@@ -21,6 +22,7 @@ from pipeline.provenance import model_version
 from pipeline.study import load_study
 from pipeline.sweep import jobs_of, run_study
 from pipeline.work import CellFailure
+from simcore.workloads import WORKLOADS
 
 # Long enough to be killed in the middle, on any machine: the first rows are stored at once.
 LONG = {
@@ -129,6 +131,8 @@ def test_interrupt__stores_what_runs_and_says_how_much_is_left(write_study, tmp_
     assert "Traceback" not in err
     state = store.status(tmp_path / "stopped")
     assert f", 0 failed, {state.planned - state.done:,} left" in out
+    assert "next:     run the same command again to go on" in out
+    assert "forkbench report" not in out
     assert not (tmp_path / "stopped" / store.COMPLETE).exists()
 
 
@@ -150,29 +154,58 @@ def test_interrupt_twice__stops_at_once_and_keeps_what_is_stored(write_study, tm
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_failing_cells__do_not_stop_the_others(write_study, tmp_path, forkbench):
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Let studies through whose processes do not fit, so that cells fail; return a command that runs in here."""
+    monkeypatch.setitem(WORKLOADS, "tree", replace(WORKLOADS["tree"], fits=None))
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*map(str, arguments)])
+        return ended.value.code
+
+    return run
+
+
+def test_failing_cells__do_not_stop_the_others(write_study, tmp_path, unchecked, capsys):
     """Cells that cannot be simulated are named with the cause and recorded; the others have their rows; exit code 1."""
     study = write_study(
         sweep={"tree": [{"depth": 1, "fan_out": 2}], "file_pages": [20, 1_000_000]}, workload="tree"
     )
-    done = forkbench("run", study, "--workers", "1")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "16 cells: 8 simulated, 0 were done before, 8 failed" in done.stdout
-    folder = tmp_path / "results" / "tiny"
+    folder = tmp_path / "out"
+    assert unchecked("run", study, "--workers", "0", "--results", folder) == 1
+    told = capsys.readouterr()
+    assert "Traceback" not in told.out + told.err
+    assert "16 cells: 8 simulated, 0 were done before, 8 failed" in told.out
     failures = store.status(folder).failures
     assert len(failures) == 8
-    for failure in failures:
-        assert (
-            f"failed: {failure['cell_id']} ({failure['design']}): ValueError: geometry 'i386': text"
-            in done.stdout
-        )
+    first = f"{failures[0]['cell_id']} ({failures[0]['design']})"
+    assert f"  8 cells failed alike, e.g. {first}: geometry 'i386': text" in told.out
+    assert f"next:     forkbench report {folder}" in told.out
     assert not (folder / store.COMPLETE).exists()
-    shown = forkbench("show", failures[0]["cell_id"])
-    assert "state:     failed, ValueError: geometry 'i386'" in shown.stdout
-    again = forkbench("run", study, "--set", "sweep.file_pages=[20]", "--workers", "0")
-    assert again.returncode == 0
+    unchecked("show", failures[0]["cell_id"].upper(), "--results", folder)
+    assert "state:     failed: geometry 'i386'" in capsys.readouterr().out
+    arguments = ("--set", "sweep.file_pages=[20]", "--workers", "0", "--results", folder)
+    assert unchecked("run", study, *arguments) == 0
     assert store.status(folder).failures == []
+
+
+def test_only_failing_cells__no_estimate_and_no_report(write_study, tmp_path, unchecked, capsys):
+    """Where every cell fails nothing is estimated from them, and no report is proposed."""
+    study = write_study(workload={"tree": {"anon_pages": 4_000_000}}, sweep={})
+    folder = tmp_path / "out"
+    assert unchecked("plan", study, "--results", folder) == 0
+    told = capsys.readouterr().out
+    assert "8 cells: 2 traces under 4 designs" in told
+    assert "about" not in told
+    assert "4 cells tried just now failed" in told
+    assert unchecked("plan", study, "--results", folder, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["core_seconds"], facts["core_seconds_from_cells"], facts["failed_cells"]) == (None, 0, 4)
+    assert unchecked("run", study, "--workers", "0", "--results", folder) == 1
+    told = capsys.readouterr().out
+    assert "8 cells failed alike" in told
+    assert "forkbench report" not in told
 
 
 def test_deadly_cell__is_found_and_named(write_study):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from report_datasets import make_dataset
 
 from pipeline import analysis
-from pipeline.report import tables
+from pipeline.report import figures, tables
+from pipeline.report.assumptions import assumed_share
 from pipeline.report.page import read_digest
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.words import NOTHING, factor, number, signed
@@ -58,6 +61,12 @@ def test_standing__shows_the_paired_ratios(digest):
     assert chains["linus_rmap"] != NOTHING
 
 
+def test_standing__says_what_a_lost_cell_is(digest):
+    """The caption has the threshold above which a cell counts as lost."""
+    caption = tables.standing(digest).caption.replace("\N{NO-BREAK SPACE}", " ")
+    assert "design is more than 0.5 % dearer than the baseline" in caption
+
+
 def test_extremes__name_cells_that_exist(digest):
     """Each replay line shows a cell of the design in whose row it stands."""
     table = tables.extremes(digest)
@@ -84,7 +93,7 @@ def test_sensitivity__scales_assumed_costs_alone(digest):
 
 def test_assumed_share__is_a_share(digest):
     """Some, but not all, of the time comes from assumed costs."""
-    assert 0 < tables.assumed_share(digest) < 1
+    assert 0 < assumed_share(digest) < 1
 
 
 def test_along__has_every_value_of_the_axis(digest):
@@ -104,6 +113,30 @@ def test_tail__counts_every_fork(digest):
     found = analysis.latency(digest.table, "pc-2002", "creation", q=[1.0])["ns_q1"]
     usual = analysis.latency(digest.typical_rows, "pc-2002", "creation", q=[1.0])["ns_q1"]
     assert (found >= usual).all()
+
+
+def test_figure__keeps_chains_on_an_axis_of_their_own(digest):
+    """Designs with reverse mappings are drawn against the eager copy that has them, and nowhere else."""
+    panels = {str(panel).partition("<title")[2].partition("</title>")[0].partition(">")[2]: str(panel)
+              for panel in figures.standing(digest).panels}  # fmt: skip
+    assert [title.partition(",")[0] for title in panels] == [
+        "Kernel time against linux24",
+        "Kernel time against vfork",
+        "Kernel time against rmap25",
+    ]
+    near, _, apart = (text.partition("<desc")[2].partition("</desc>")[0] for text in panels.values())
+    assert "linus_pmd" in near
+    assert "linus_rmap" not in near
+    assert "linus_rmap" in apart
+    assert "linux24" not in apart
+
+
+def test_figure__shows_whole_markers_of_memory(digest):
+    """No marker is cut at the edge of its panel: only grid lines and bars are clipped."""
+    [panel] = figures.memory(digest).panels
+    marks = re.findall(r"<g[^>]*>\s*<use[^>]*>", str(panel))
+    assert len(marks) >= 2 * len(digest.designs)
+    assert not any("clip-path" in mark for mark in marks)
 
 
 def test_remarks__speak_of_what_was_measured(digest):

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
+import pytest
 
 from pipeline.report.digest import Digest
 from pipeline.report.judged import champion
 from pipeline.report.slices import slices
 from pipeline.report.verdict import terminal_lines, verdict
+from pipeline.schema import VECTOR_TYPE
+from simcore.acts import ACT, EVENT_KINDS
 from simcore.costs import PC_2002
 
 GAP = "\N{NO-BREAK SPACE}"
 
 
-def digest(times, **facts):
-    """Return a digest of designs -> total ns per fork on trace 0, 1, ...; the exec ratio grows with the trace."""
+# One act whose cost has a source, and one whose cost is assumed: times are made of these two.
+SOURCED, ASSUMED = "ptes_copied_fork", "execs"
+
+
+def digest(times, *, assumed=None, faults=None, **facts):
+    """Return a digest of designs -> total ns per fork on trace 0, 1, ...; the exec ratio grows with the trace.
+
+    ``assumed`` is the share of a design's time that assumed costs make up, ``faults`` the execs of its slowest fault.
+    """
     rows = [
         {
             "cell_id": f"{design}-{trace}", "trace_id": f"t{trace}", "design": design, "workload": "tree",
             "geometry": "i386", "replicate": 0, "creations": 1, "exec_ratio": trace / 2, "total_ns": ns,
             "total_ns_per_fork": ns, "creation_ns_mean": ns / 2, "rest_ns_per_fork": ns / 2,
+            **counts(ns, (assumed or {}).get(design, 0)),
         }
         for design, values in times.items()
         for trace, ns in enumerate(values)
@@ -27,7 +39,27 @@ def digest(times, **facts):
     df = pd.DataFrame(rows)
     known = {"baseline": "linux24", "floor": "vfork", "parameters": ["exec_ratio"], "complete": True}
     df.attrs = known | facts
-    return Digest(df, None, PC_2002)
+    vectors = [
+        [{"event": "write_fault", "times": 1, "acts": [{"act": ASSUMED, "n": faults[name]}]}]
+        if name in (faults or {})
+        else []
+        for name in df["design"]
+    ]
+    table = pa.table(
+        {
+            "cell_id": pa.array(df["cell_id"], pa.string()),
+            "design": pa.array(df["design"], pa.string()),
+            "vectors": pa.array(vectors, VECTOR_TYPE),
+        }
+    )
+    return Digest(df, table, PC_2002)
+
+
+def counts(ns, share):
+    """Return how often each act and kind of event happened in a time, of which a share has assumed costs."""
+    costs = PC_2002.costs
+    made = {SOURCED: ns * (1 - share) / costs[SOURCED].ns, ASSUMED: ns * share / costs[ASSUMED].ns}
+    return dict.fromkeys(ACT, 0.0) | made | {f"{kind}_count": 0 for kind in EVENT_KINDS}
 
 
 def said(found):
@@ -47,7 +79,7 @@ def test_verdict__sharing_wins():
     """All sharing designs are cheaper: said with the size, the best cell and the way to the floor."""
     found = said(WINS)
     assert "sharing page tables wins (15 % less kernel time)." in found["In short"]
-    assert found["In short"].endswith("Over all 2 cells of the sweep: 20 % less to 10 % less.")
+    assert "Over all 2 cells of the sweep: 20 % less to 10 % less." in found["In short"]
     assert "against `linux24`: less kernel time with `phillips` (15 % less" in found["Typical"]
     assert found["Worst"].startswith(
         "No loss in any of the 2 cells of this sweep; the worst: `phillips` needs 10 % less"
@@ -94,7 +126,7 @@ def test_verdict__says_where_along_an_axis_it_pays():
     found = said(MIXED)["Where it pays and where not"]
     assert "`phillips`, of these the design that does best" in found
     assert "loses to `linux24` in 0 % of 2 cells" in found
-    assert "exec ratio: 50 % less at 0, 30 % less at 0.5" in found
+    assert found.endswith("What moves its median most is exec ratio (50 % less at 0, 30 % less at 0.5).")
 
 
 def test_verdict__time_moved_adds_up():
@@ -115,7 +147,7 @@ def test_verdict__chains_are_compared_with_chains():
 def test_verdict__without_a_baseline():
     """Nothing is called better or worse; times are given, lowest first."""
     found = said(digest({"phillips": [2e6], "linus_pmd": [1e6]}))
-    assert list(found) == ["Typical"]
+    assert list(found) == ["Typical", "How sure"]
     assert "(median): `linus_pmd` 1.00 ms, `phillips` 2.00 ms" in found["Typical"]
     assert "baseline ran on none of them" in found["Typical"]
 
@@ -123,7 +155,7 @@ def test_verdict__without_a_baseline():
 def test_verdict__of_one_design():
     """One design by itself has a time and no verdict."""
     found = said(digest({"phillips": [2e6]}, baseline="phillips", floor="phillips"))
-    assert list(found) == ["Typical"]
+    assert list(found) == ["Typical", "How sure"]
     assert "only one design ran" in found["Typical"]
 
 
@@ -139,13 +171,16 @@ def test_verdict__without_a_sharing_design():
 def test_verdict__a_floor_that_is_none():
     """Where vfork is not cheaper, nobody is measured by the way to it."""
     found = said(digest({"linux24": [1e6], "phillips": [9e5], "vfork": [1e6]}))
-    assert found["Against the floor"].endswith("so it is no floor there.")
+    assert found["Against the floor"].endswith(
+        "so it is no floor there: under `vfork` children that never exec are copied eagerly, so it is a floor for fork "
+        "and exec only."
+    )
 
 
 def test_verdict__below_the_floor():
     """A design may need less than the floor where children do not exec; no share of the way is made up."""
     found = said(digest({"linux24": [1e6], "phillips": [5e5], "vfork": [9e5]}))["Against the floor"]
-    assert found.endswith("`phillips` needs still less: 50 % less than the baseline.")
+    assert "`phillips` needs still less (50 % less than the baseline): under `vfork`" in found
 
 
 TURNS = digest({"linux24": [1e6] * 4, "phillips": [11e5, 12e5, 7e5, 6e5], "vfork": [5e5] * 4})
@@ -183,6 +218,103 @@ def test_verdict__of_one_point_says_so():
     found = said(digest({"linux24": [1e6], "phillips": [2e6]}, parameters=[]))
     assert "at the only point of the study" in found["Worst"]
     assert "Where it pays and where not" not in found
+
+
+def test_verdict__says_what_nearly_all_execs_cost():
+    """Where exec ratio is swept, the short answer ends with each design at its highest value, cheapest first."""
+    found = said(MIXED)["In short"]
+    assert found.endswith(
+        "At exec ratio 0.5, the highest swept (typical cells, medians): "
+        "`phillips` 30 % less, `linus_pmd` 2.5 times as much."
+    )
+    assert "highest swept" not in said(digest({"linux24": [1e6], "phillips": [9e5]}))["In short"]
+
+
+def test_verdict__slowest_fault():
+    """The baseline's slowest fault stands beside the slowest of the designs judged against it; chains are apart."""
+    times = {name: [1e6] for name in ("linux24", "rmap25", "phillips", "linus_pmd", "linus_rmap")}
+    faults = {"linux24": 1, "rmap25": 2, "phillips": 3, "linus_pmd": 4, "linus_rmap": 9}
+    found = digest(times, faults=faults)
+    assert said(found)["Slowest fault"] == (
+        "300 µs under `linux24`, 1.20 ms under `linus_pmd`. Of the others, 900 µs under `phillips`. "
+        "With reverse mappings, 600 µs under `rmap25`, 2.70 ms under `linus_rmap`."
+    )
+    second = terminal_lines(found)[1].replace(GAP, " ")
+    assert second.endswith("Slowest fault: 300 µs under linux24, 1.20 ms under linus_pmd.")
+
+
+@pytest.mark.parametrize(
+    ("designs", "facts", "text"),
+    [
+        (["phillips"], {"baseline": "phillips"}, "300 µs under `phillips`."),
+        (
+            ["phillips", "linus_pmd"],
+            {},
+            "300 µs under `phillips`. Of the others, 300 µs under `linus_pmd`.",
+        ),
+        (["linux24", "rmap25"], {}, "300 µs under `linux24`, 300 µs under `rmap25`."),
+        (["linux24", "vfork"], {}, "300 µs under `linux24`, 300 µs under `vfork`."),
+    ],
+    ids=["one design", "no baseline", "no sharing", "baseline and floor"],
+)
+def test_verdict__slowest_fault_of_a_degenerate_study(designs, facts, text):
+    """Without a baseline or a sharing design the times are told as they are."""
+    found = digest({name: [1e6] for name in designs}, faults=dict.fromkeys(designs, 1), **facts)
+    assert said(found)["Slowest fault"] == text
+
+
+def test_verdict__without_faults():
+    """Where nothing faults, no slowest fault is spoken of."""
+    assert "Slowest fault" not in said(WINS)
+    assert "Slowest fault" not in terminal_lines(WINS)[1]
+
+
+def test_verdict__says_what_survives_other_assumptions():
+    """Designs that keep their side with assumed costs half and double are told from those that change it."""
+    times = {"linux24": [1e6], "phillips": [9e5], "linus_pmd": [8e5]}
+    found = said(digest(times, assumed={"phillips": 0.5}))["How sure"]
+    assert "these verdicts keep their side: `linus_pmd` (less)" in found
+    assert "these change it: `phillips` (less; less at half, more at double)." in found
+    assert "Assumed costs make up 17 % of the kernel time on the typical cells." in found
+    assert "`pc-2002` stands for the machine of its name, not for the reader's: A 1 GHz Pentium III" in found
+
+
+def test_verdict__sure_of_nothing_without_a_baseline():
+    """Without a baseline no side is spoken of; the share of assumed costs still is."""
+    found = said(digest({"phillips": [2e6], "linus_pmd": [1e6]}, assumed={"phillips": 0.75}))["How sure"]
+    assert found.startswith("Assumed costs make up 50 % of the kernel time")
+
+
+def test_verdict__of_one_cell():
+    """One cell is not counted in the plural."""
+    found = said(digest({"linux24": [1e6], "phillips": [9e5]}))
+    assert "Over the only cell of the sweep" in found["In short"]
+    assert found["Worst"].startswith("No loss in the only cell of this sweep")
+
+
+def test_verdict__names_the_axes_that_move_it_most():
+    """Of several axes the two that move the best design's median furthest are named, the furthest first."""
+    found = digest(
+        {"linux24": [1e6] * 4, "phillips": [5e5, 6e5, 7e5, 9e5]}, parameters=["exec_ratio", "b", "c", "d"]
+    )
+    trace = found.df["trace_id"].str[1:].astype(int)
+    found.df[["b", "c", "d"]] = pd.DataFrame({"b": trace % 2, "c": trace // 2, "d": trace * 0})
+    text = said(found)["Where it pays and where not"]
+    assert (
+        "most is exec ratio (50 % less at 0, 10 % less at 1.5) and c (45 % less at 0, 20 % less at 1)."
+        in text
+    )
+
+
+def test_verdict__a_floor_that_is_undercut():
+    """Where sharing needs less than vfork, the sentence says for what vfork is a floor."""
+    found = said(digest({"linux24": [1e6], "phillips": [7e5], "vfork": [8e5]}))["Against the floor"]
+    assert found.endswith(
+        "`phillips` needs still less (30 % less than the baseline): under `vfork` children that never exec are "
+        "copied eagerly, so it is a floor for fork and exec only."
+    )
+    other = said(digest({"linux24": [1e6], "phillips": [7e5], "linus_pmd": [8e5]}, floor="linus_pmd"))
+    assert other["Against the floor"].endswith("`phillips` needs still less (30 % less than the baseline).")
 
 
 def test_terminal_lines__are_three_and_plain():

@@ -70,3 +70,9 @@ def test_counted__knows_the_plural():
     """One cell, several cells."""
     assert words.counted(1, "cell") == "1 cell"
     assert words.counted(2_430, "cell") == "2,430 cells"
+
+
+def test_all_of__knows_the_singular():
+    """The only cell, all cells."""
+    assert words.all_of(1, "cell") == "the only cell"
+    assert words.all_of(2_430, "cell") == "all 2,430 cells"
