@@ -80,7 +80,7 @@ def _cluster(workers: int) -> Iterator[Any]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port; with None Dask tries 8787, whoever has it
             memory_limit=0,  # the simulator has limits of its own
             silence_logs=logging.CRITICAL,  # what goes wrong is told once, by us
         ) as cluster,
