@@ -80,7 +80,7 @@ def read(path: Path | str) -> pa.Table:
     folder = Path(path)
     document = _document(folder)
     planned = pa.array([cell[0] for cell in document["cells"]], pa.string())
-    tables = _sound_parts(folder)
+    tables, _ = _warned_parts(folder)
     schema = row_schema()
     chosen = [_planned_rows(table, planned, folder) for table in tables.values()]
     table = rows.sorted_unique(pa.concat_tables([schema.empty_table(), *chosen]))
@@ -92,8 +92,8 @@ def status(path: Path | str) -> Status:
     """Return how far a dataset is; raises DatasetError if the folder is none."""
     folder = Path(path)
     plan = read_plan(folder)
-    _, unreadable = valid_parts(folder)
-    done = committed(folder)
+    tables, unreadable = _warned_parts(folder)
+    done = _cell_ids(tables)
     planned = {cell.cell_id for cell in plan.cells}
     file = folder / FAILURES
     failures = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
@@ -102,12 +102,16 @@ def status(path: Path | str) -> Status:
 
 def committed(path: Path | str) -> set[str]:
     """Return the ids of all cells that have a row in a folder, planned or not; none if there is no such folder."""
-    tables = _sound_parts(Path(path))
+    return _cell_ids(_warned_parts(Path(path))[0])
+
+
+def _cell_ids(tables: dict[Path, pa.Table]) -> set[str]:
+    """Return the ids of all cells that have a row in some part."""
     return {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
 
 
-def _sound_parts(folder: Path) -> dict[Path, pa.Table]:
-    """Return the rows of each valid part; warn of the others."""
+def _warned_parts(folder: Path) -> tuple[dict[Path, pa.Table], list[str]]:
+    """Return what ``valid_parts`` does, and warn of the damaged ones."""
     tables, unreadable = valid_parts(folder)
     for damage in unreadable:
         warnings.warn(
@@ -115,7 +119,7 @@ def _sound_parts(folder: Path) -> dict[Path, pa.Table]:
             DamagedPartWarning,
             stacklevel=3,
         )
-    return tables
+    return tables, unreadable
 
 
 def read_plan(path: Path | str) -> Plan:

@@ -56,9 +56,8 @@ class Dataset:
         self._made_by = made_by
         self._cells = {cell.cell_id: cell for cell in plan.cells}
         self._waiting: list[tuple[Cell, CellRow]] = []
-        self._flushed = float(
-            "-inf"
-        )  # the first rows are committed at once: a disk that refuses is noticed early
+        # The first rows are committed at once: a disk that refuses is noticed early.
+        self._flushed = float("-inf")
         self._lock: int | None = None
         self._before: Plan | None = None  # the plan that this one takes the place of
 

@@ -14,6 +14,7 @@ from simcore.errors import TraceRefused
 from simcore.events import KIND_MASK, WRITABLE, Op, Trace, VmaKind
 
 if TYPE_CHECKING:
+    from simcore.events import IntArray
     from simcore.geometry import Geometry
 
 MOST_FAULTS = 10  # as many as are listed
@@ -108,10 +109,15 @@ def _well_mapped(rows: npt.NDArray[np.void]) -> Mask:
 
 def _file_faults(trace: Trace) -> list[tuple[int, str]]:
     """Return the events that map one number as a shm object while it is a file elsewhere, images included."""
+    maps_shm = (trace.events["op"] == Op.MMAP) & _is_shm(trace.events)
+    return _say(maps_shm & np.isin(trace.events["file"], _two_natured(trace)), _BOTH)
+
+
+def _two_natured(trace: Trace) -> IntArray:
+    """Return the file numbers that some mapping of a trace or its images takes for a file, another for shm."""
     rows = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], trace.image_rows])
-    both = np.intersect1d(rows["file"][_is_shm(rows)], rows["file"][~_is_shm(rows) & (rows["file"] >= 0)])
-    mixed = (trace.events["op"] == Op.MMAP) & _is_shm(trace.events) & np.isin(trace.events["file"], both)
-    return _say(mixed, _BOTH)
+    files = rows["file"][~_is_shm(rows) & (rows["file"] >= 0)]
+    return np.intersect1d(rows["file"][_is_shm(rows)], files)
 
 
 def _is_shm(rows: npt.NDArray[np.void]) -> Mask:
@@ -127,9 +133,7 @@ def _image_faults(trace: Trace, geometry: Geometry) -> list[str]:
     faults = _range_faults(rows, every, geometry) + _say(
         ~_well_mapped(rows), "not a mapping: kind, file or offset is wrong"
     )
-    mapped = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], rows])
-    files = mapped["file"][~_is_shm(mapped) & (mapped["file"] >= 0)]
-    faults += _say(_is_shm(rows) & np.isin(rows["file"], files), _BOTH)
+    faults += _say(_is_shm(rows) & np.isin(rows["file"], _two_natured(trace)), _BOTH)
     said = [f"image row {index}: {what}" for index, what in faults]
     for image in range(len(trace.image_starts) - 1):
         own = np.sort(rows[trace.image_starts[image] : trace.image_starts[image + 1]], order="start")

@@ -65,11 +65,6 @@ class Geometry:
             )
 
     @property
-    def span_bytes(self) -> int:
-        """Bytes of address space that one leaf table maps."""
-        return self.entries * self.page_bytes
-
-    @property
     def rmap_element_bytes(self) -> int:
         """Bytes of one pte_chain element: a next pointer and a pte pointer (2.5.27, mm/rmap.c)."""
         return 2 * self.pointer_bytes

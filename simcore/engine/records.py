@@ -173,11 +173,17 @@ def free_page(h: IntArray, frame: int) -> None:
 
 
 @jit
+def file_page_word(h: IntArray, vma: int, vpn: int) -> int:
+    """Return where the frame of the file or shm page that a vma maps at vpn is noted."""
+    first = h[FILE_PAGES_AT] + h[file_record(h, h[vma + VMA_FILE]) + FILE_FIRST]
+    return first + h[vma + VMA_OFFSET] + vpn - h[vma + VMA_START]
+
+
+@jit
 def file_page(h: IntArray, vma: int, vpn: int) -> int:
     """Return the frame of the cache or shm page that a vma maps at vpn; a new shm page is zeroed."""
-    first = h[file_record(h, h[vma + VMA_FILE]) + FILE_FIRST]
-    page = first + h[vma + VMA_OFFSET] + vpn - h[vma + VMA_START]
-    frame = h[h[FILE_PAGES_AT] + page]
+    word = file_page_word(h, vma, vpn)
+    frame = h[word]
     if frame:
         return frame
     if h[vma + VMA_KIND] == SHM:
@@ -186,8 +192,8 @@ def file_page(h: IntArray, vma: int, vpn: int) -> int:
     else:
         frame = take(h, FRAME)
         h[NOW_CACHE] += 1
-    h[frame + FRAME_FILE_PAGE] = page + 1
-    h[h[FILE_PAGES_AT] + page] = frame
+    h[frame + FRAME_FILE_PAGE] = word - h[FILE_PAGES_AT] + 1
+    h[word] = frame
     return frame
 
 

@@ -21,14 +21,12 @@ from simcore.engine.count import (
     RMAP_ADDED,
     record,
 )
-from simcore.engine.records import file_record
+from simcore.engine.records import file_page_word
 from simcore.engine.tables import is_private, table_at
 from simcore.events import Op
 from simcore.heap import (
     CHAINS,
     ENTRIES,
-    FILE_FIRST,
-    FILE_PAGES_AT,
     FILE_PRIVATE,
     FRAME,
     FRAME_MAPCOUNT,
@@ -45,11 +43,8 @@ from simcore.heap import (
     TABLE_PTES,
     TABLE_REFCOUNT,
     VMA_END,
-    VMA_FILE,
     VMA_KIND,
-    VMA_OFFSET,
     VMA_SHIFT,
-    VMA_START,
     VMA_WRITABLE,
     ZERO_FRAME,
 )
@@ -82,7 +77,7 @@ def serve_run(h: IntArray, mm: int, vma: int, event: IntArray, step: int) -> int
     elif fault == FAULTS_ZERO_PAGE:
         served = _fill_zero(h, at, stride, most)
     else:
-        served = _fill_cached(h, at, first_file_page(h, vma, vpn), stride, most)
+        served = _fill_cached(h, at, file_page_word(h, vma, vpn), stride, most)
         if served and not is_private(h, vma) and h[vma + VMA_WRITABLE] == 1:
             _make_writable(h, at, stride, served)
     if served:
@@ -127,13 +122,6 @@ def _fill_zero(h: IntArray, at: int, stride: int, most: int) -> int:
         h[at] = (ZERO_FRAME << FRAME_SHIFT) | PRESENT
         at += stride
     return most
-
-
-@jit
-def first_file_page(h: IntArray, vma: int, vpn: int) -> int:
-    """Return where the frame of the file page that a vma maps at vpn is noted."""
-    first = h[FILE_PAGES_AT] + h[file_record(h, h[vma + VMA_FILE]) + FILE_FIRST]
-    return first + h[vma + VMA_OFFSET] + vpn - h[vma + VMA_START]
 
 
 @jit
