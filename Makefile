@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 STUDY ?= phillips-2002
 
-.PHONY: demo test test-deep test-browser check bench clean
+.PHONY: demo test test-deep test-browser check bench bench-engine bench-scaling clean
 
 demo: .venv/installed
 	@$(BIN)/forkbench run configs/$(STUDY).yaml
@@ -36,8 +36,15 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n $(JOBS) tests/unit tests/scenarios tests/golden tests/house
 
+# The engine beside the oracle, beside the machine that it simulates, and against the number of events.
 bench: .venv/installed
+	$(BIN)/forkbench bench --oracle
+
+bench-engine: .venv/installed
 	$(BIN)/forkbench bench
+
+bench-scaling: .venv/installed
+	$(BIN)/forkbench bench --scaling --startup
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }

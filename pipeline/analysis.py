@@ -79,8 +79,9 @@ def load(path: Path | str) -> pd.DataFrame:
     """Return a dataset as a tidy frame: one row a cell, sorted by ``cell_id``, times under the study's cost model.
 
     ``df.attrs`` holds the provenance: ``name``, ``question``, ``workload``, ``geometry``, ``costs``, ``baseline``,
-    ``floor``, ``seed`` and ``replicates`` of the study; ``parameters`` (columns that are parameters), ``planned``
-    (cells), ``complete`` (whether all of them ran) and ``provenance`` (what made the rows).
+    ``floor`` (None if there is none), ``seed``, ``replicates`` and ``own_designs`` (name -> base and axes) of the
+    study; ``parameters`` (columns that are parameters), ``planned`` (cells), ``complete`` (whether all of them ran)
+    and ``provenance`` (what made the rows).
 
     Raises
     ------
@@ -97,6 +98,7 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
     frame = tidy(table)
     frame.attrs |= {key: study[key] for key in _STUDY_FACTS}
     frame.attrs |= {
+        "own_designs": study.get("own_designs", {}),
         "planned": planned,
         "complete": len(table) == planned,
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),

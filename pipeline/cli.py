@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sys
 import traceback
 import warnings
@@ -18,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, counted, did_you_mean
+from pipeline.bench.command import bench
+from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipeline.estimate import Estimate
     from pipeline.plan import Plan
     from pipeline.study import Study
+    from simcore.designs import Design
 
 FAILED, REFUSED, OUR_FAULT = 1, 2, 3
-_NARROWEST, _WIDEST = 40, 100  # columns of wrapped text
 
 
 def _cpus() -> int:
@@ -101,14 +100,7 @@ def commands() -> None:
     """
 
 
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(*, as_json: bool) -> None:
-    """Time the engine beside the oracle: ns per event and per page touched, and their ratio."""
-    from pipeline.bench import measure, render
-
-    timings = measure()
-    click.echo(json.dumps([timing.row() for timing in timings], indent=2) if as_json else render(timings))
+commands.add_command(bench)
 
 
 @commands.command()
@@ -116,8 +108,9 @@ def bench(*, as_json: bool) -> None:
 @_sets
 def check(study: Path, sets: tuple[str, ...]) -> None:
     """Validate a study: every fault at once, with its line."""
-    asked = _load(study, sets)
-    click.echo(f"{study}: no problems; {_size(asked)}")
+    from pipeline.terminal import size
+
+    click.echo(f"{study}: no problems; {size(_load(study, sets))}")
 
 
 @commands.command()
@@ -128,11 +121,13 @@ def check(study: Path, sets: tuple[str, ...]) -> None:
 def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: bool) -> None:
     """Tell what a study would run: counts per axis, cells, what is done already, an estimate.
 
-    The estimate comes from simulating a few cells now.
+    The time comes from simulating a few cells now, the memory from their traces; cells that need more memory than a run
+    may have are named.
     """
     from pipeline.estimate import estimate
     from pipeline.plan import make_plan
     from pipeline.provenance import model_version
+    from pipeline.terminal import plan_lines
 
     asked = _load(study, sets)
     path = results or _default_results(asked)
@@ -152,8 +147,12 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
         "core_seconds": None if guess.core_seconds is None else round(guess.core_seconds, 1),
         "core_seconds_from_cells": guess.sampled_cells,
         "failed_cells": len(guess.failures),
+        "largest_run_bytes": guess.memory.largest_bytes,
+        "memory_limit_bytes": guess.memory.limit_bytes,
+        "memory_from_cells": guess.memory.cells,
+        "refused_cells": dict(guess.memory.refused),
     }
-    click.echo(json.dumps(facts, indent=2) if as_json else _plan_lines(asked, facts, guess))
+    click.echo(json.dumps(facts, indent=2) if as_json else plan_lines(asked, planned, facts, guess))
 
 
 @commands.command()
@@ -223,32 +222,41 @@ def _write_report(dataset: Path, page: Path, costs: str | None) -> list[str]:
 
 @commands.command()
 @click.argument("name", required=False)
-def designs(name: str | None) -> None:
-    """List the designs, or explain one."""
-    from simcore.designs import AXES, DESIGNS, axis_values
+@click.option(
+    "--study", type=click.Path(path_type=Path), metavar="FILE", help="Those that a study defines itself."
+)
+def designs(name: str | None, study: Path | None) -> None:
+    """List the designs, or explain one: what happens at fork, faults, zap, exec, exit and reclaim, and its row."""
+    from pipeline.terminal import design_explained, designs_listed
+    from simcore.designs import DESIGNS
 
-    if name is None:
-        click.echo(_two_columns((row.name, f"{row.prose} ({row.year})") for row in DESIGNS.values()))
-        return
-    row = DESIGNS[_known(name, DESIGNS, "design")]
-    merged = "merged" if row.merged else "never merged"
-    click.echo(f"{row.name}: {row.prose}\n{row.year}, {merged}. {row.origin}.\n")
-    values = ((axis, value) for axis, value in axis_values(row).items() if value is not None)
-    click.echo(_two_columns((f"{axis}: {value}", AXES[axis][value]) for axis, value in values))
+    own = _own_designs(study) if study else {}
+    if name is None and study and not own:
+        click.echo(f"{study}: defines no design of its own; the designs that ship are listed without --study")
+    elif name is None:
+        click.echo(designs_listed((own or DESIGNS).values(), own=bool(own)))
+    else:
+        known = DESIGNS | own
+        click.echo(design_explained(known[_known(name, known, "design")], own=name in own))
+
+
+def _own_designs(study: Path) -> dict[str, Design]:
+    """Return the designs that a study defines itself."""
+    asked = _load(study, ())
+    return {name: row for name, row in asked.rows.items() if name in asked.own_designs}
 
 
 @commands.command()
 @click.argument("name", required=False)
 def workloads(name: str | None) -> None:
     """List the workloads, or the parameters of one."""
+    from pipeline.terminal import two_columns, workload_explained
     from simcore.workloads import WORKLOADS
 
     if name is None:
-        click.echo(_two_columns((row.name, row.prose) for row in WORKLOADS.values()))
-        return
-    row = WORKLOADS[_known(name, WORKLOADS, "workload")]
-    click.echo(f"{row.name}: {row.prose}\n{row.source}\n")
-    click.echo(_two_columns((each.name, _parameter(each)) for each in row.parameters))
+        click.echo(two_columns((row.name, row.prose) for row in WORKLOADS.values()))
+    else:
+        click.echo(workload_explained(WORKLOADS[_known(name, WORKLOADS, "workload")]))
 
 
 @commands.command()
@@ -307,68 +315,12 @@ def _done(path: Path, planned: Plan) -> set[str]:
     return store.committed(path) & {cell.cell_id for cell in planned.cells}
 
 
-def _size(study: Study) -> str:
-    """Return the counts of a study in one line."""
-    cells, traces = counted(study.cells, "cell"), counted(study.traces, "trace")
-    return f"{cells}: {traces} under {counted(len(study.designs), 'design')}"
-
-
-def _plan_lines(study: Study, facts: dict[str, Any], guess: Estimate) -> str:
-    """Return a plan for people."""
-    from pipeline.progress import what_failed
-    from pipeline.replay import brief
-
-    lines = [f"{study.name}: {study.question}", ""]
-    table = [(axis, entries) for axis, entries in study.sweep.items()]
-    table += [("replicates", list(range(study.replicates))), ("designs", list(study.designs))]
-    rows = [
-        (f"{name:<16} {len(entries):>5}", ", ".join(brief(entry) for entry in entries))
-        for name, entries in table
-    ]
-    lines += [_two_columns(rows), "", _size(study)]
-    lines.append(
-        f"done already in {facts['dataset']}: {facts['done']:,}; to simulate: {study.cells - facts['done']:,}"
-    )
-    if guess.sampled_cells:
-        sampled = counted(guess.sampled_cells, "cell")
-        lines.append(f"about {facts['core_seconds']:,} s of one core, from {sampled} simulated just now")
-    if guess.failures:
-        failed = f"{counted(len(guess.failures), 'cell')} tried just now failed"
-        lines.append(f"{failed}, {guess.failures[0].cell_id} first: {what_failed(guess.failures[0])}")
-    return "\n".join(lines)
-
-
-def _parameter(each: Any) -> str:
-    """Return what a parameter may be, for people."""
-    from pipeline.replay import brief
-
-    ranges = {
-        "choice": f"one of {', '.join(each.choices)}",
-        "tree": "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}",
-    }
-    noun = "whole number" if each.kind == "int" else "number"
-    allowed = ranges.get(each.kind, f"{noun} from {each.low:,} to {each.high:,} {each.unit}".rstrip())
-    return f"{each.meaning} [{allowed}; default {brief(each.default)}]"
-
-
 def _known(name: str, known: Iterable[str], noun: str) -> str:
     """Return a known name, or refuse it with the nearest one."""
     names = list(known)
     if name in names:
         return name
     raise RefusedError(f"unknown {noun} {name!r}{did_you_mean(name, names)}")
-
-
-def _two_columns(rows: Iterable[tuple[str, str]]) -> str:
-    """Return rows as two columns, the second wrapped."""
-    pairs = list(rows)
-    width = max((len(left) for left, _ in pairs), default=0) + 2
-    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
-    wrap = min(max(columns, _NARROWEST), _WIDEST)
-    return "\n".join(
-        click.wrap_text(right, wrap, initial_indent=left.ljust(width), subsequent_indent=" " * width)
-        for left, right in pairs
-    )
 
 
 if __name__ == "__main__":

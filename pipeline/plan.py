@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.study import GEOMETRY_AXIS
-from simcore.designs import DESIGNS, axis_values
+from simcore.designs import axis_values
 
 if TYPE_CHECKING:
     from pipeline.study import Study
@@ -75,6 +75,12 @@ class Plan:
     cells: tuple[Cell, ...]
 
     @property
+    def own_designs(self) -> dict[str, dict[str, Any]]:
+        """The designs that the study defines itself; none in plans of versions that knew no such thing."""
+        own: dict[str, dict[str, Any]] = self.study.get("own_designs", {})
+        return own
+
+    @property
     def plan_id(self) -> str:
         """Hash of the ids of all cells."""
         return content_id(sorted(cell.cell_id for cell in self.cells))
@@ -82,7 +88,7 @@ class Plan:
 
 def make_plan(study: Study, model_version: str) -> Plan:
     """Expand a study into cells: designs within replicates within the product of the axes."""
-    axes = {design: axis_values(DESIGNS[design]) for design in study.designs}
+    axes = {name: axis_values(row) for name, row in study.rows.items()}
     cells = []
     for trace in _traces(study):
         for design in study.designs:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import rows, store
 from pipeline.errors import RefusedError
+from pipeline.lineup import known_designs, thawed
 from pipeline.progress import what_failed
 from pipeline.provenance import model_version
+from pipeline.sweep import job_of
 
 if TYPE_CHECKING:
     from pipeline.plan import Cell, Plan
@@ -75,7 +77,7 @@ def cell_lines(found: Found) -> str:
         f"trace:     {trace.trace_id}",
         f"study:     {found.plan.study['name']}",
         f"dataset:   {found.path}",
-        f"design:    {found.cell.design}",
+        f"design:    {found.cell.design}{_definition(found)}",
         f"geometry:  {trace.geometry}",
         f"workload:  {trace.workload}",
         *(f"  {name}: {json.dumps(value)}" for name, value in trace.params.items()),
@@ -85,6 +87,17 @@ def cell_lines(found: Found) -> str:
         f"replay:    forkbench show {found.cell.cell_id} --results {found.path} --simulate",
     ]
     return "\n".join(lines)
+
+
+def _definition(found: Found) -> str:
+    """Return what a design of the study's own is, in brackets; nothing for one that ships."""
+    own = found.plan.own_designs.get(found.cell.design)
+    if own is None:
+        return ""
+    row = thawed(found.cell.design, own)
+    return (
+        f" ({row.prose.removesuffix('.')})" if row else f" (from {own['base']}; this version cannot make it)"
+    )
 
 
 def _state(found: Found) -> str:
@@ -107,15 +120,19 @@ def replay_lines(found: Found) -> str:
     Raises
     ------
     RefusedError
-        If the simulation fails, with its cause.
+        If the simulation fails, with its cause, or the design is not known to this version.
     NondeterminismError
         If the same simulator stored another row.
     """
-    from pipeline.work import Job, run_batch  # noqa: PLC0415 - it imports the simulator, which showing does not need
+    from pipeline.work import run_batch  # noqa: PLC0415 - it imports the simulator, which showing does not need
 
-    cell, trace = found.cell, found.cell.trace
-    job = Job(trace.workload, trace.params, trace.geometry, trace.seed, ((cell.cell_id, cell.design),))
-    reply = run_batch([job])
+    cell = found.cell
+    if cell.design not in known_designs(found.plan.own_designs):
+        raise RefusedError(
+            f"{found.path}: the design {cell.design!r} of this cell is not known to this version of forkbench; known are "
+            "those that forkbench designs lists; replay the cell with the version that planned it"
+        )
+    reply = run_batch([job_of([cell], found.plan)])
     if reply.failures:
         failure = reply.failures[0]
         raise RefusedError(f"the cell fails again: {what_failed(failure)}\n{failure.traceback}".rstrip())
@@ -140,12 +157,3 @@ def _verdict(found: Found, table: pa.Table) -> str:
         return "no row is stored to compare with"
     rows.refuse_difference(found.row, table)
     return "equal to the stored row"
-
-
-def brief(value: Any) -> str:
-    """Return a value of an axis in a few characters: a measured tree by its label."""
-    if isinstance(value, dict) and "parents" in value:
-        return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {entry}" for key, entry in value.items()) + "}"
-    return str(value)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from simcore.acts import ACTS, EVENT_KINDS, GAUGES
 
 # Raise when a column changes meaning, appears or goes. Readers refuse newer versions.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Keys of a file's metadata: the version, the resolved study as JSON, and what software made the rows as JSON.
 VERSION_KEY = "forkbench.schema_version"

@@ -6,15 +6,16 @@ import itertools
 import math
 import re
 from codecs import BOM_UTF8
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline import values
+from pipeline.design_entries import Lineup, read_designs, read_roles
 from pipeline.errors import Fault, RefusedError, StudyError, dotted
+from pipeline.lineup import known_designs
 from pipeline.values import Place
 from pipeline.yaml_marks import readings, written
 from simcore.costs import COST_MODELS
-from simcore.designs import DESIGNS
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from pipeline.errors import Path
     from pipeline.yaml_marks import Document
+    from simcore.designs import Design
     from simcore.workloads.parameters import Workload
 
 MAX_CELLS = 1_000_000  # all rows of a study are sorted in memory at about 5 kB each
@@ -50,8 +52,6 @@ _DEFAULTS: dict[str, Any] = {
     "costs": "pc-2002",
     "seed": 0,
     "replicates": 1,
-    "baseline": "linux24",
-    "floor": "vfork",
     "sweep": {},
 }
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -67,8 +67,10 @@ class Study:
     ----------
     name, question : str
         From the file.
-    geometry, costs, baseline, floor : str
-        Names; ``baseline`` and ``floor`` are among ``designs``.
+    geometry, costs, baseline : str
+        Names; ``baseline`` is among ``designs``.
+    floor : str or None
+        The design that costs least where it applies, among ``designs``; None in a study without one.
     seed, replicates : int
         Each replicate of a point draws its own trace.
     designs : tuple of str
@@ -81,6 +83,8 @@ class Study:
         Axis -> its values, resolved; the cells are the product of the axes.
     text : str
         The file as it was read; with overrides, the study that they made of it, as YAML.
+    own_designs : dict
+        Name -> base and axes, see ``pipeline.lineup.frozen``, of those designs that the study defines itself.
     """
 
     name: str
@@ -90,12 +94,19 @@ class Study:
     seed: int
     replicates: int
     baseline: str
-    floor: str
+    floor: str | None
     designs: tuple[str, ...]
     workload: str
     params: dict[str, Any]
     sweep: dict[str, list[Any]]
     text: str
+    own_designs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[str, Design]:
+        """The designs as simcore's rows, by name, in the order of the file."""
+        known = known_designs(self.own_designs)
+        return {name: known[name] for name in self.designs}
 
     @property
     def traces(self) -> int:
@@ -237,8 +248,9 @@ class _Check:
             if key not in given:
                 self.place.at(key).fault(f"missing; every study needs it; add a line {key + ': ...'!r}")
         found = self._scalars(_DEFAULTS | given)
-        found["designs"] = self._designs(given)
-        self._roles(found, given)
+        lineup = read_designs(given["designs"], self.place.at("designs")) if "designs" in given else Lineup()
+        found["designs"], found["own_designs"] = lineup.names, lineup.own
+        found |= read_roles(given, lineup, self.place)
         workload, params = self._workload(given)
         found["sweep"] = self._sweep(given.get("sweep", {}), workload, params)
         if workload is not None:
@@ -285,29 +297,6 @@ class _Check:
         found["seed"] = values.whole(given["seed"], 0, MAX_SEED, at("seed"))
         found["replicates"] = values.whole(given["replicates"], 1, MAX_REPLICATES, at("replicates"))
         return found
-
-    def _designs(self, given: dict[str, Any]) -> tuple[str | None, ...]:
-        """Return the designs, None for each that is not known."""
-        if "designs" not in given:
-            return ()
-        place = self.place.at("designs")
-        names = values.items(given["designs"], place)
-        chosen = [_design(name, place.at(index)) for index, name in enumerate(names)]
-        values.refuse_repeats(chosen, place)
-        return tuple(chosen)
-
-    def _roles(self, found: dict[str, Any], given: dict[str, Any]) -> None:
-        """Check that baseline and floor are designs of the study."""
-        for role in ("baseline", "floor"):
-            place = self.place.at(role)
-            found[role] = _design(given.get(role, _DEFAULTS[role]), place)
-            complete = found["designs"] and None not in found["designs"]
-            if complete and found[role] is not None and found[role] not in found["designs"]:
-                said = "is" if role in given else "is by default"
-                others = ", ".join(found["designs"])
-                place.fault(
-                    f"the {role} {said} {found[role]!r}, which is not in designs ({others}); add it there"
-                )
 
     def _workload(self, given: dict[str, Any]) -> tuple[Workload | None, dict[str, Any]]:
         """Return the workload and the parameters that the study fixes, None for those that are wrong."""
@@ -377,11 +366,6 @@ class _Check:
             self.place.at("sweep").fault(
                 f"{cells:,} cells; at most {MAX_CELLS:,} are allowed; shorten an axis"
             )
-
-
-def _design(name: Any, place: Place) -> str | None:
-    """Return the name of a design, or None after noting the nearest one."""
-    return values.choice(name, DESIGNS, "design", place, hint="forkbench designs lists them")
 
 
 def _geometry(name: Any, place: Place) -> str | None:

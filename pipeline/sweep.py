@@ -125,16 +125,22 @@ def jobs_of(plan: Plan, done: set[str]) -> list[Job]:
 
     The order is that of the trace ids, which are hashes: heavy and light traces are mixed, the same way each time.
     """
-    from pipeline.work import Job  # noqa: PLC0415 - it imports the simulator, which a complete run does not need
-
     left = sorted((cell for cell in plan.cells if cell.cell_id not in done), key=_trace_id)
     jobs = []
     for _, group in groupby(left, key=_trace_id):
-        cells = list(group)
-        trace = cells[0].trace
-        pairs = tuple((cell.cell_id, cell.design) for cell in cells)
-        jobs.append(Job(trace.workload, trace.params, trace.geometry, trace.seed, pairs))
+        jobs.append(job_of(list(group), plan))
     return jobs
+
+
+def job_of(cells: list[Cell], plan: Plan) -> Job:
+    """Return the job that simulates some cells of one trace, with what a worker must know of the study's own designs."""
+    from pipeline.work import Job  # noqa: PLC0415 - it imports the simulator, which a complete run does not need
+
+    trace = cells[0].trace
+    pairs = tuple((cell.cell_id, cell.design) for cell in cells)
+    named = {cell.design for cell in cells}
+    own = {name: data for name, data in plan.own_designs.items() if name in named}
+    return Job(trace.workload, trace.params, trace.geometry, trace.seed, pairs, own)
 
 
 def _trace_id(cell: Cell) -> str:

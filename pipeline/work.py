@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from simcore.designs import DESIGNS
+from pipeline.lineup import known_designs
 from simcore.errors import SimcoreError
 from simcore.geometry import GEOMETRIES
 from simcore.simulate import simulate, warm_up
@@ -37,6 +37,8 @@ class Job(NamedTuple):
         Of the trace's random generator.
     cells : tuple of (cell_id, design)
         What to run the trace under.
+    own_designs : dict
+        What the names of ``cells`` mean that are no shipped designs, see ``pipeline.lineup.frozen``.
     """
 
     workload: str
@@ -44,6 +46,7 @@ class Job(NamedTuple):
     geometry: str
     seed: int
     cells: tuple[tuple[str, str], ...]
+    own_designs: dict[str, dict[str, Any]]
 
 
 class CellRow(NamedTuple):
@@ -113,9 +116,10 @@ def _run_job(job: Job, reply: Reply) -> None:
             _failure(cell_id, error, (SimcoreError, ValueError)) for cell_id, _ in job.cells
         )
         return
+    designs = known_designs(job.own_designs)
     for cell_id, design in job.cells:
         try:
-            result = simulate(trace, DESIGNS[design], GEOMETRIES[job.geometry])
+            result = simulate(trace, designs[design], GEOMETRIES[job.geometry])
             reply.rows.append(row_of(cell_id, result))
         except Exception as error:  # noqa: BLE001 - as above, the other cells
             reply.failures.append(_failure(cell_id, error, (SimcoreError,)))

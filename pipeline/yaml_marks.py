@@ -7,6 +7,7 @@ Nesting, aliases and size are bounded, so that no file can exhaust the machine.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,7 +124,7 @@ def _read(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         fault = _character_fault(error, text)
     except yaml.MarkedYAMLError as error:
-        fault = _syntax_fault(error)
+        fault = _depth_fault(error, text) or _syntax_fault(error)
     if node is None:
         empty = "the file is empty; a study names at least a question, designs and a workload"
         return _unreadable(fault or Fault(empty, line=1, column=1))
@@ -152,14 +153,26 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
     return Fault(message, line=line, column=column)
 
 
-def _shape_fault(text: str) -> Fault | None:
+def _depth_fault(error: yaml.MarkedYAMLError, text: str) -> Fault | None:
+    """Return where the text is nested too deep, if that is what stopped the parser.
+
+    libyaml scans ahead, and some versions stop at a depth of their own before they deliver what came before it.
+    """
+    if "nesting depth" not in str(error.problem):
+        return None
+    with suppress(yaml.MarkedYAMLError):
+        return _shape_fault(text, yaml.SafeLoader)
+    return None
+
+
+def _shape_fault(text: str, loader: Any = _LOADER) -> Fault | None:
     """Return what forbids composing the text: its size, nesting too deep or without end, or a second document."""
     if len(text) > MAX_BYTES:
         message = f"the file has {len(text):,} characters; {MAX_BYTES:,} are allowed; make it smaller"
         return Fault(message, line=1, column=1)
     open_: list[str | None] = []  # the anchors of the collections around, None for those without
     documents = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append(event.anchor)
         elif isinstance(event, yaml.CollectionEndEvent):

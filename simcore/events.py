@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simcore.errors import Refusal
 
 IntArray = npt.NDArray[np.int64]
+IntRows = npt.NDArray[np.int64]  # two-dimensional
 
 
 class Op(IntEnum):
@@ -33,6 +34,10 @@ class Op(IntEnum):
     VFORK = 5  # arg = the child's task
     EXEC = 6  # arg = the image
     EXIT = 7
+    MPROTECT = 8  # start, count, arg = 1 if the pages become writable, 0 if read-only; all must be mapped
+    DONTNEED = 9  # start, count: madvise(MADV_DONTNEED); holes are passed over
+    GROW = 10  # start: the stack vma above it, at most STACK_GROWTH_PAGES away, is extended down to that page
+    RECLAIM = 11  # count: pages to reclaim, whoever has them; the task is not looked at
 
 
 class VmaKind(IntEnum):
@@ -43,8 +48,10 @@ class VmaKind(IntEnum):
     FILE_SHARED = 2
     SHM = 3
     STACK = 4
+    HEAP = 5  # anonymous memory of brk; some designs never link its tables
 
 
+STACK_GROWTH_PAGES = 1 << 20  # a stack grows by at most so many pages at once
 WRITABLE = 8  # or'ed to the kind in ``arg`` of an MMAP: the vma may be written
 KIND_MASK = 7
 
@@ -166,6 +173,22 @@ class TraceBuilder:
         """End the task."""
         self._rows.append((Op.EXIT, task, 0, 0, 0, 0, 0, 0))
 
+    def mprotect(self, task: int, start: int, count: int, *, writable: bool) -> None:
+        """Make mapped pages ``[start, start + count)`` writable or read-only."""
+        self._rows.append((Op.MPROTECT, task, start, count, 0, int(writable), 0, 0))
+
+    def dontneed(self, task: int, start: int, count: int) -> None:
+        """Let go of the contents of ``[start, start + count)``: madvise(MADV_DONTNEED)."""
+        self._rows.append((Op.DONTNEED, task, start, count, 0, 0, 0, 0))
+
+    def grow(self, task: int, start: int) -> None:
+        """Extend the stack above page ``start`` down to it."""
+        self._rows.append((Op.GROW, task, start, 0, 0, 0, 0, 0))
+
+    def reclaim(self, count: int) -> None:
+        """Reclaim up to ``count`` pages, anonymous ones to swap."""
+        self._rows.append((Op.RECLAIM, 0, 0, count, 0, 0, 0, 0))
+
     def build(self) -> Trace:
         """Return what was written so far as a trace."""
         return Trace(
@@ -191,6 +214,11 @@ def describe(event: np.void) -> str:
         Op.READ: ("start", "count", "stride"),
         Op.WRITE: ("start", "count", "stride"),
         Op.EXIT: (),
+        Op.MPROTECT: ("start", "count", "arg"),
+        Op.DONTNEED: ("start", "count"),
+        Op.GROW: ("start",),
+        Op.RECLAIM: ("count",),
     }.get(op, ("arg",))
     details = "".join(f", {name} {int(event[name])}" for name in names)
-    return f"{op.name.lower()} by task {int(event['task'])}{details}"
+    who = "" if op == Op.RECLAIM else f" by task {int(event['task'])}"
+    return f"{op.name.lower()}{who}{details}"

@@ -16,6 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+_FAULT_AROUND_BYTES = 65536  # mm/memory.c
+
+
 @dataclass(frozen=True)
 class Geometry:
     """The shape of an address space, and the layout that programs have in it.
@@ -69,13 +72,31 @@ class Geometry:
         """Bytes of one pte_chain element: a next pointer and a pte pointer (2.5.27, mm/rmap.c)."""
         return 2 * self.pointer_bytes
 
+    @property
+    def fault_around_pages(self) -> int:
+        """Pages of the aligned block of 64 KiB that a read fault may map (mm/memory.c: fault_around_pages)."""
+        return max(1, _FAULT_AROUND_BYTES // self.page_bytes)
 
-# 4 KiB pages. i386: 3 GiB of user space; text at 0x08048000, mappings from TASK_UNMAPPED_BASE (1 GiB), stack
-# below 3 GiB: include/asm-i386/processor.h of 2.4. x86-64: 128 TiB; non-PIE text at 0x400000, mappings
-# from one third of the space as in the bottom-up layout, stack at the top: arch/x86/mm/mmap.c.
+
+# Where programs put things. i386: 3 GiB of user space; text at 0x08048000, mappings from TASK_UNMAPPED_BASE (1 GiB),
+# stack below 3 GiB: include/asm-i386/processor.h of 2.4; PAE has the same. x86-64: 128 TiB, with five levels 64 PiB;
+# non-PIE text at 0x400000, mappings from one third of the space as in the bottom-up layout, stack at the top:
+# arch/x86/mm/mmap.c. arm64: 48 bits of address with 4 and 64 KiB pages, 47 with 16 KiB (Kconfig: ARM64_VA_BITS),
+# mappings from a quarter of it: arch/arm64/include/asm/processor.h.
+_X86_64, _LA57, _ARM_4, _ARM_16, _ARM_64 = 1 << 35, 1 << 44, 1 << 36, 1 << 33, 1 << 32
+_KIB = 1024
+
 GEOMETRIES: dict[str, Geometry] = {
-    "i386": Geometry("i386", 4096, 1024, 2, 0xC0000, 0x08048, 0x40000, 0xC0000, 4),
-    "x86-64": Geometry("x86-64", 4096, 512, 4, 1 << 35, 0x400, (1 << 35) // 3 // 512 * 512, 1 << 35, 8),
+    each.name: each
+    for each in (
+        Geometry("i386", 4 * _KIB, 1024, 2, 0xC0000, 0x08048, 0x40000, 0xC0000, 4),
+        Geometry("i386-pae", 4 * _KIB, 512, 3, 0xC0000, 0x08048, 0x40000, 0xC0000, 4),
+        Geometry("x86-64", 4 * _KIB, 512, 4, _X86_64, 0x400, _X86_64 // 3 // 512 * 512, _X86_64, 8),
+        Geometry("x86-64-la57", 4 * _KIB, 512, 5, _LA57, 0x400, _LA57 // 3 // 512 * 512, _LA57, 8),
+        Geometry("arm64-4k", 4 * _KIB, 512, 4, _ARM_4, 0x400, _ARM_4 // 4, _ARM_4, 8),
+        Geometry("arm64-16k", 16 * _KIB, 2048, 3, _ARM_16, 0x100, _ARM_16 // 4, _ARM_16, 8),
+        Geometry("arm64-64k", 64 * _KIB, 8192, 3, _ARM_64, 0x40, _ARM_64 // 4, _ARM_64, 8),
+    )
 }
 
 

@@ -2,34 +2,48 @@
 
 One array keeps calls cheap and makes growth simple: a *handle* is the offset of a record's first word, so a copy
 of the heap in a longer array is the same machine. Handle 0 means none. Freed records go to a list per kind, the
-last one freed is used first; word 0 of a free record is the next free one. Everything starts as zero, and whoever
-frees a record leaves it zero.
+last one freed is used first; word 0 of a free record is the next free one. Whoever takes a record writes all of
+its words, except for mms, which are zero when they are freed.
 
 Slots are addressed by *place*: the rank of a slot's number among the S numbers that any vma of the trace touches.
 So an mm's directory is one short row whatever the size of the address space, and the places of one vma are
 consecutive. Likewise the U upper tables over those slots.
 
+A *row* is a bit set over the entries of a leaf table: R words of 64 bits.
+
+Page frames have no records. Fork keeps virtual addresses, so a frame is known by its *home* and its index: a table
+record is the home of the frames that were allocated for it. A table holds frames of its own home (row OWN), of the
+home of the table that it was copied from (row BASE, home TABLE_BASE) and, more rarely, of others (share records).
+A home counts the holders of each of its frames in bit-sliced counters, one less than there are, so that frames of
+one table need none. A record that no slot points to lives on as a home while tables hold frames of it.
+
 ========== =========================== ===================================================================
 region     words                       holds
 ========== =========================== ===================================================================
-constants  from 0                      entries, sizes and the design's axis values; where regions start
+constants  from 0                      sizes and the design's axis values; where regions start
 arena      TOP, FREE, WORDS            first unused word; first free record and size of each kind of record
 levels     NOW, HIGH                   what exists now; the highest value of each level of LEVELS
 acts       ACTS_AT                     acts of the current event
 latest     LATEST                      act vector recorded last for each kind of event
 buckets    BUCKETS                     hash of act vectors: first vector of each chain
+masks      N_MASKS rows                scratch of the event at hand
 tasks      3 a task                    mm, lender + 1 (0: owns its mm), waits
 places     1 + levels - 2 a slot       slot number, then the upper table at each level above it
 spans      4 an upper table            level, index, first page, last page + 1
-files      3 a file                    first file page, number of pages, vmas that map it (shm only)
-file pages 1 a page                    frame, 0 if never touched
-mm         3 + S + U                   first vma, vmas, populated slots; table * 2 + writable for each place,
-                                       0 if empty; 1 for each upper table that it has
-vma        8                           start, end, kind, writable, file, offset, slot number less place, next
-table      3 + entries                 refcount, marked, ptes that hold a page (the zero page not counted);
-                                       then ptes: 0 if empty, else frame * 4 + writable * 2 + 1
-frame      2                           pte_mapcount; file page + 1, 0 if anonymous
+files      7 a file                    where page 0 would be, number of pages, lowest page, vmas that map it (shm
+                                       only), pages in the cache (or that exist, of a shm object), pages evicted,
+                                       first table shared through the file
+file pages 1 a page                    1 if cached, 2 if evicted, plus 4 for each pte (with pte_chains only)
+mm         5 + S + U                   first vma, vmas, populated slots, pending, memo; table * 2 + writable for
+                                       each place, 0 if empty; 1 for each upper table that it has
+vma        10                          start, end, kind, writable, file, offset, slot number less place, anon_vma,
+                                       next
+table      15 + 5 R                    see TABLE_*: counts; then rows PRESENT, WRITE, OWN, USED, BASE
+extra      3 R                         rows ZERO, FILE, SWAP of a table that has such ptes
+share      2 + R                       next, home; row of frames held
+slice      1 + R                       next; one bit of each counter
 vector     3 + acts                    next in its chain, kind, times; then the acts
+memo       see MEMO_*                  what fork and immediate exec or exit of the child cost the last time
 ========== =========================== ===================================================================
 """
 
@@ -39,21 +53,35 @@ from simcore.acts import ACTS, EVENT_KINDS, LEVELS
 from simcore.events import VmaKind
 
 # constants
-ENTRIES, PLACES, UPPERS, UPPER_LEVELS, PAGE_BYTES, RMAP_BYTES, USER_PAGES = range(7)
-LINKS, WRPROTECT, PROTECTS_SOURCE, CHAINS = range(7, 11)
-TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, SIZE = range(11, 17)
-EACH_PTE, EACH_PTE_IF_SOLE, EACH_PTE_UNLESS_MARKED, PMD = range(4)  # values of WRPROTECT
+ENTRIES, ROW, PLACES, UPPERS, UPPER_LEVELS, PAGE_BYTES, RMAP_BYTES, USER_PAGES, TASKS = range(9)
+FORK, INHERIT, RMAP, RECLAIM, AROUND, DONTNEED, FILE_TABLES = range(9, 16)
+WRPROTECT, LINKS, UNSHARE_ON, EXEMPT, LAST_SHARER, SOURCE, ZAP, PER_SHARER, CHARGE, MORE_THAN, LAZY = range(16, 27)
+TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(27, 34)
+ANON_VMAS, SWAPS, HAND_TASK, HAND_VPN, VISIT, MOST_SHARES, STAMP, VMAS_NOW, PENDING_NOW = range(34, 43)
+
+# values of axes, in the order of simcore.designs.AXES
+COPY, LINK, LINK_IF_MORE_THAN, DEFERRED = range(4)  # FORK
+CHAIN, OBJECT = 1, 2  # RMAP
+FREES_COVERED, IGNORED = 1, 2  # DONTNEED
+EACH_PTE, EACH_PTE_IF_SOLE, EACH_PTE_UNLESS_MARKED, PMD = range(4)  # WRPROTECT
+WHOLE_ANON, ALL_BUT_STACK = 1, 2  # LINKS
+WRITE_AND_READ, ANY_FAULT = 1, 2  # UNSHARE_ON
+REUSE, REUSE_PROTECTED, COPIES = range(3)  # LAST_SHARER
+SOURCE_READ_ONLY, SOURCE_IF_TWO, SOURCE_WRPROTECT = range(3)  # SOURCE
+ZAP_UNSHARE, ZAP_EDGES, ZAP_WHOLE = range(3)  # ZAP; whole where fork never links
+CHARGE_EACH, CHARGE_OWNER = 0, 1  # CHARGE
 
 # arena
-MM, VMA, TABLE, FRAME, VECTOR = range(5)
-TOP = 17
-FREE = 18
-WORDS = FREE + 5
-NEEDED = WORDS + 5  # words that the event which was short of room may take
+MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, MEMO = range(8)
+N_KINDS = 8
+TOP = 43
+FREE = 44
+WORDS = FREE + N_KINDS
+NEEDED = WORDS + N_KINDS  # words that the event which was short of room may take
 
 # levels
 NOW = NEEDED + 1
-NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_CHAINS, NOW_PAGES, NOW_CACHE, NOW_RSS = range(NOW, NOW + 8)
+NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NOW_RSS = range(NOW, NOW + 8)
 HIGH = NOW + 8
 
 ACTS_AT = HIGH + len(LEVELS)
@@ -62,21 +90,42 @@ BUCKETS = LATEST + len(EVENT_KINDS)
 N_BUCKETS = 1024
 FIXED_WORDS = BUCKETS + N_BUCKETS
 
+# scratch rows
+TOUCHED, REST, CARRY, PART, SHARED, GONE, KIND_A, KIND_B, KIND_C, KIND_D, FRESH = range(11)
+N_MASKS = 11
+
 # records
 TASK_MM, TASK_LENDER, TASK_WAITS, TASK_WORDS = range(4)
 PLACE_NUMBER, PLACE_UPPERS = range(2)
 SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
-FILE_FIRST, FILE_PAGES, FILE_VMAS, FILE_WORDS = range(4)
-MM_VMA, MM_VMAS, MM_POPULATED, MM_SLOTS = range(4)
-VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_NEXT, VMA_WORDS = range(9)
-TABLE_REFCOUNT, TABLE_MARKED, TABLE_MAPPED, TABLE_PTES = range(4)
-FRAME_MAPCOUNT, FRAME_FILE_PAGE, FRAME_WORDS = range(3)
+FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
+CACHED, EVICTED, FILE_PTE = 1, 2, 4
+MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_SLOTS = range(6)
+VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = range(10)
+
+TABLE_COUNT = 0  # slots that point to a linked table; else mms whose tables are equal and share this record
+TABLE_MARKED = 1
+TABLE_OWNER = 2  # the mm that is charged, where only one is
+TABLE_KEY, TABLE_KEY_PAGE, TABLE_KEY_NEXT = 3, 4, 5  # through a file: file + 1; 2 * first page + writable; next one
+TABLE_PTES, TABLE_MAPPED, TABLE_WRITABLE = 6, 7, 8  # ptes not empty; present with a page, not the zero page; writable
+TABLE_GUESTS = 9  # shares of other tables in the frames of this home
+TABLE_SLICES = 10  # first slice of the counters of its frames
+TABLE_BASE, TABLE_SHARES, TABLE_EXTRA = 11, 12, 13
+TABLE_SEEN = 14  # the visit in which the table was last met
+TABLE_ROWS = 15
+PRESENT, WRITE, OWN, USED, BASE = range(5)  # rows of a table; USED: frames of this home that any table holds
+N_TABLE_ROWS = 5
+ZERO, FILE, SWAP = range(3)  # rows of an extra record
+N_EXTRA_ROWS = 3
+SHARE_NEXT, SHARE_HOME, SHARE_ROW = range(3)
+SLICE_NEXT, SLICE_ROW = range(2)
 VECTOR_NEXT, VECTOR_KIND, VECTOR_TIMES, VECTOR_ACTS = range(4)
 VECTOR_WORDS = VECTOR_ACTS + len(ACTS)
+MEMO_STAMP, MEMO_ROUNDS, MEMO_OP, MEMO_IMAGE, MEMO_FORK, MEMO_LEAVE = range(6)
+MEMO_FORK_LEVELS, MEMO_LEAVE_LEVELS = 6, 14
+MEMO_WORDS = 22
 
-# ptes and slots
-PRESENT, PTE_WRITABLE, FRAME_SHIFT = 1, 2, 2
+# slots
 SLOT_WRITABLE = 1
-ZERO_FRAME = 0
 
-FILE_PRIVATE, FILE_SHARED, SHM = VmaKind.FILE_PRIVATE.value, VmaKind.FILE_SHARED.value, VmaKind.SHM.value
+ANON, FILE_PRIVATE, FILE_SHARED, SHM, STACK, HEAP = (kind.value for kind in VmaKind)

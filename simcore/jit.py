@@ -19,9 +19,10 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
+from numba.extending import intrinsic
 
 from simcore.sources import source_digest
 
@@ -65,11 +66,100 @@ if CACHE_FOLDER is not None:
     numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]
 
 
+def entry(function: F) -> F:
+    """Compile a function that Python calls; like ``jit`` otherwise."""
+    return _compiled(function, internal=False)
+
+
 def jit(function: F) -> F:
-    """Compile a function, or return it as it is if FORKBENCH_JIT is 0."""
+    """Compile a function for the types that it is annotated with, or return it as it is if FORKBENCH_JIT is 0.
+
+    For one signature: left alone, numba compiles a function anew for each constant that it is called with, which takes
+    five times as long. An annotation is ``int``, ``bool``, ``IntArray`` [n], ``IntRows`` [n, 8] or a tuple of these.
+    """
+    return _compiled(function, internal=True)
+
+
+def _compiled(function: F, *, internal: bool) -> F:
+    """Return a function compiled; an internal one without the code by which Python would call it."""
     if not ENABLED:
         return function
     compile_it = numba.njit(
-        cache=CACHE_FOLDER is not None, boundscheck=BOUNDSCHECK, nogil=True, error_model="numpy"
+        cache=CACHE_FOLDER is not None,
+        boundscheck=BOUNDSCHECK,
+        nogil=True,
+        error_model="numpy",
+        no_cfunc_wrapper=True,
+        no_cpython_wrapper=internal,
     )
-    return cast("F", compile_it(function))
+    return cast("F", _for_one_signature(compile_it(function), function))
+
+
+def _for_one_signature(dispatcher: Any, function: Callable[..., object]) -> Any:
+    """Let a dispatcher compile for the annotated types, when it is first called by compiled code, and no others."""
+    template = dispatcher.get_call_template
+
+    def compiled_template(arguments: Any, keywords: Any) -> Any:
+        if not dispatcher.signatures:
+            hints = [hint for name, hint in function.__annotations__.items() if name != "return"]
+            types = tuple(_numba_type(hint, function.__globals__) for hint in hints)
+            dispatcher.compile(types)
+            dispatcher.disable_compile()
+        return template(arguments, keywords)
+
+    dispatcher.get_call_template = compiled_template
+    return dispatcher
+
+
+class _Tuple:
+    """What ``tuple`` means in an annotation: ``tuple[int, int]`` is numba's type of two int64."""
+
+    def __class_getitem__(cls, items: Any) -> Any:
+        """Return numba's type of a tuple of types."""
+        return numba.types.Tuple(items)
+
+
+_TYPES = {
+    "int": numba.types.int64,
+    "bool": numba.types.boolean,
+    "IntArray": numba.types.int64[::1],
+    "IntRows": numba.types.int64[:, ::1],
+    "tuple": _Tuple,
+}
+
+
+def _numba_type(hint: str, names: dict[str, Any]) -> Any:
+    """Return numba's type for an annotation; names of a module that stand for a type are looked up there."""
+    alias = names.get(hint)
+    return eval(str(alias) if alias is not None else hint, {"__builtins__": {}}, _TYPES)  # noqa: S307 - our own source
+
+
+if ENABLED:
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def popcount(_typing: Any, _word: Any) -> Any:
+        """Return how many bits of an int64 are set."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, words: Any) -> Any:
+            return builder.ctpop(words[0])
+
+        return numba.types.int64(numba.types.int64), emit
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def lowest(_typing: Any, _word: Any) -> Any:
+        """Return the number of the lowest set bit of an int64 that is not zero."""
+
+        def emit(context: Any, builder: Any, _signature: Any, words: Any) -> Any:
+            return builder.cttz(words[0], context.get_constant(numba.types.boolean, False))  # noqa: FBT003
+
+        return numba.types.int64(numba.types.int64), emit
+
+else:
+
+    def popcount(word: int) -> int:
+        """Return how many bits of an int64 are set."""
+        return (int(word) & ~(-1 << 64)).bit_count()
+
+    def lowest(word: int) -> int:
+        """Return the number of the lowest set bit of an int64 that is not zero."""
+        return ((int(word) & -int(word)).bit_length()) - 1

@@ -6,7 +6,7 @@ so that equal states are equal values whoever numbered them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -19,31 +19,44 @@ class VmaView(NamedTuple):
     writable: bool
     file: int
     offset: int
+    anon_vma: int = 0
 
 
 class MmView(NamedTuple):
-    """An mm: vmas in address order; slot -> (table, writable); upper tables as (level, index)."""
+    """An mm: vmas in address order; slot -> (table, writable); upper tables as (level, index); has it still to copy."""
 
     vmas: list[VmaView]
     slots: dict[int, tuple[int, bool]]
     uppers: set[tuple[int, int]]
+    pending: bool = False
 
 
 class TableView(NamedTuple):
-    """A leaf table: refcount, mark, and index -> (frame, writable) for each present pte; frame 0 is the zero page."""
+    """A leaf table: refcount, mark, and index -> (frame, writable) for each present pte; frame 0 is the zero page.
+
+    ``swaps`` is index -> frame for swap entries; ``owner`` the mm charged for the table, where only one is;
+    ``through_file`` whether other mms may find the table through its file.
+    """
 
     refcount: int
     marked: bool
     ptes: dict[int, tuple[int, bool]]
+    swaps: dict[int, int]
+    owner: int | None = None
+    through_file: bool = False
 
 
 class FrameView(NamedTuple):
-    """A page frame: "anon", "cache" or "shm"; file and page in it (-1 and 0 for anon); ptes that hold it."""
+    """A page frame: "anon", "cache" or "shm"; file and page in it (-1 and 0 for anon); ptes that hold it.
+
+    ``swapcount`` is the number of swap entries that lead to an anonymous page, which is in memory if ptes hold it.
+    """
 
     kind: str
     file: int
     page: int
     pte_mapcount: int
+    swapcount: int = 0
 
 
 class Pool(NamedTuple):
@@ -75,6 +88,10 @@ class Snapshot:
         The machine's own idea of each level of ``simcore.acts.LEVELS``.
     rmap_elements : int
         The machine's own idea of how many there are.
+    hand : (int, int)
+        Task and page at which reclaim stopped.
+    evicted : set of (file, page)
+        Pages of files that reclaim took from the page cache.
     arena : Arena, optional
         Where a machine keeps its records, if it has an arena.
     """
@@ -85,6 +102,8 @@ class Snapshot:
     frames: dict[int, FrameView]
     levels: dict[str, int]
     rmap_elements: int
+    hand: tuple[int, int] = (-1, -1)
+    evicted: set[tuple[int, int]] = field(default_factory=set)
     arena: Arena | None = None
 
     def canonical(self) -> tuple[object, ...]:
@@ -96,25 +115,29 @@ class Snapshot:
         for task, (mm, borrows, waits) in sorted(self.tasks.items()):
             tasks.append((task, mms.setdefault(mm, len(mms)), borrows, waits))
         mm_rows, table_rows = [], []
-        for mm in mms:
+        for mm in list(mms):
             view = self.mms[mm]
             slots = []
             for slot, (table, writable) in sorted(view.slots.items()):
                 if table not in tables:
                     tables[table] = len(tables)
-                    table_rows.append(self._table_row(table, frames))
+                    table_rows.append(self._table_row(table, mms, frames))
                 slots.append((slot, tables[table], writable))
-            mm_rows.append((tuple(view.vmas), tuple(slots), tuple(sorted(view.uppers))))
+            mm_rows.append((tuple(view.vmas), tuple(slots), tuple(sorted(view.uppers)), view.pending))
         frame_rows = [self.frames[frame] for frame in frames if frame != 0]
         unmapped = sorted(view for frame, view in self.frames.items() if frame not in frames)
         levels = tuple(sorted(self.levels.items()))
-        return tuple(tasks), tuple(mm_rows), tuple(table_rows), tuple(frame_rows), tuple(unmapped), levels
+        rest = (levels, self.hand, tuple(sorted(self.evicted)))
+        return tuple(tasks), tuple(mm_rows), tuple(table_rows), tuple(frame_rows), tuple(unmapped), rest
 
-    def _table_row(self, table: int, frames: dict[int, int]) -> tuple[object, ...]:
-        """Return a table with its frames renumbered."""
+    def _table_row(self, table: int, mms: dict[int, int], frames: dict[int, int]) -> tuple[object, ...]:
+        """Return a table with its frames and its owner renumbered."""
         view = self.tables[table]
+        held = {index: (frame, writable, False) for index, (frame, writable) in view.ptes.items()}
+        held |= {index: (frame, False, True) for index, frame in view.swaps.items()}
         ptes = tuple(
-            (index, frames.setdefault(frame, len(frames)), writable)
-            for index, (frame, writable) in sorted(view.ptes.items())
+            (index, frames.setdefault(frame, len(frames)), writable, swap)
+            for index, (frame, writable, swap) in sorted(held.items())
         )
-        return view.refcount, view.marked, ptes
+        owner = None if view.owner is None else mms[view.owner]
+        return view.refcount, view.marked, owner, view.through_file, ptes

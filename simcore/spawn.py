@@ -66,7 +66,8 @@ def _blocks(trace: Trace) -> dict[int, list[int]]:
 def _until_exec(own: list[int], fork: int, ops: list[int]) -> list[int]:
     """Return a child's events after its fork, up to its exec; empty if it does anything else than touch before."""
     block = []
-    for index in own[bisect_right(own, fork) :]:
+    for at in range(bisect_right(own, fork), len(own)):  # no slice: it would copy the rest at every fork
+        index = own[at]
         block.append(index)
         if ops[index] == Op.EXEC:
             return block

@@ -14,12 +14,13 @@ from simcore.invariants import check_invariants
 from simcore.simulate import start
 from simcore.snapshot import Snapshot
 
-ANON, FILE, FILE_SHARED, SHM, STACK = (
+ANON, FILE, FILE_SHARED, SHM, STACK, HEAP = (
     VmaKind.ANON,
     VmaKind.FILE_PRIVATE,
     VmaKind.FILE_SHARED,
     VmaKind.SHM,
     VmaKind.STACK,
+    VmaKind.HEAP,
 )
 
 
@@ -85,3 +86,16 @@ class Story:
             states.append(machine.snapshot())
         assert states[0].canonical() == states[1].canonical()
         return states[0]
+
+
+def path(state: Snapshot, task: int, vpn: int, entries: int = 4) -> tuple[int, bool]:
+    """Return (frame, writable) of a present page as a task reaches it: directory entry and pte are and'ed."""
+    slot, index = divmod(vpn, entries)
+    table, open_ = state.mms[state.tasks[task][0]].slots[slot]
+    frame, writable = state.tables[table].ptes[index]
+    return frame, writable and open_
+
+
+def charged(state: Snapshot) -> int:
+    """Return how many tables are charged to mms: VmPTE summed, in pages."""
+    return state.levels["pgtable_charged_bytes"] // 4096

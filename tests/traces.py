@@ -19,31 +19,41 @@ IMAGES = (
     [
         Mapping(0, 3, VmaKind.FILE_PRIVATE, writable=False, file=0),
         Mapping(3, 3, VmaKind.ANON),
-        Mapping(28, 4, VmaKind.STACK),
+        Mapping(29, 3, VmaKind.STACK),
     ],
     [
         Mapping(1, 6, VmaKind.FILE_PRIVATE, writable=True, file=2),
-        Mapping(9, 2, VmaKind.SHM, writable=True, file=1),
+        Mapping(8, 8, VmaKind.FILE_PRIVATE, writable=False, file=0),
+        Mapping(16, 2, VmaKind.SHM, writable=True, file=1),
+        Mapping(18, 2, VmaKind.HEAP),
     ],
 )
+COMMON = (
+    [Op.READ] * 5 + [Op.WRITE] * 7 + [Op.FORK] * 3 + [Op.MMAP] * 3 + [Op.MUNMAP] * 2 + [Op.MPROTECT, Op.DONTNEED]
+)
+RARE = [Op.VFORK, Op.EXEC, Op.EXIT, Op.EXIT, Op.GROW, Op.RECLAIM]
 
 
 class RandomTrace:
     """Write random events of up to ``tasks`` tasks over the first PAGES pages.
 
     ``wild`` is the share of events that may be refused. Without ``shared`` nothing is mapped shared, so that the
-    vfork schedule may move steps.
+    vfork schedule may move steps. Events of ``without`` do not occur. ``mapped`` is the shadow: for each task, page ->
+    (may it be written, does it belong to a stack).
     """
 
-    def __init__(self, seed: int, tasks: int = 6, wild: float = 0.05, *, shared: bool = True) -> None:
+    def __init__(
+        self, seed: int, tasks: int = 6, wild: float = 0.05, *, shared: bool = True, without: tuple[Op, ...] = ()
+    ) -> None:
         self.rng = random.Random(seed)
+        self.ops = [op for op in COMMON + RARE if op not in without]
         self.tasks, self.pages, self.wild = tasks, PAGES, wild
         self.kinds = [kind for kind in VmaKind if shared or kind not in SHARED]
         self.images = [[row for row in image if row.kind in self.kinds] for image in IMAGES]
         self.builder = TraceBuilder()
         for image in self.images:
             self.builder.image(image)
-        self.mapped: dict[int, list[int]] = {0: []}
+        self.mapped: dict[int, dict[int, tuple[bool, bool]]] = {0: {}}
         self.lender: dict[int, int] = {}
 
     def build(self, length: int) -> Trace:
@@ -53,14 +63,12 @@ class RandomTrace:
         return self.builder.build()
 
     def _event(self) -> None:
-        ops = [Op.READ] * 4 + [Op.WRITE] * 6 + [Op.FORK] * 3 + [Op.MMAP] * 3 + [Op.MUNMAP] * 2
-        ops += [Op.VFORK, Op.EXEC, Op.EXIT, Op.EXIT]
-        op = self.rng.choice(ops)
+        op = self.rng.choice(self.ops)
         wild = self.rng.random() < self.wild
         waiting = set(self.lender.values())
         ready = [task for task in self.mapped if task not in waiting]
         task = self.rng.randrange(self.tasks) if wild else self.rng.choice(ready)
-        if not wild and task in self.lender and op in (Op.MMAP, Op.MUNMAP, Op.FORK, Op.VFORK):
+        if not wild and task in self.lender and op not in (Op.READ, Op.WRITE, Op.EXEC, Op.EXIT, Op.RECLAIM):
             op = self.rng.choice([Op.READ, Op.WRITE, Op.EXEC, Op.EXIT])
         getattr(self, f"_{op.name.lower()}")(task, wild)
 
@@ -79,30 +87,53 @@ class RandomTrace:
         start = self.rng.randrange(self.pages)
         count = min(self.rng.choice([1, 1, 2, 3, 4, 6, 9]), self.pages - start)
         kind = self.rng.choice(self.kinds)
-        taken = {max(page, ~page) for page in self.mapped.get(task, [])}
-        fresh = not taken & set(range(start, start + count))
+        pages = set(range(start, start + count))
+        fresh = not pages & set(self.mapped.get(task, ()))
         if not fresh and not wild:
             return
         writable = self.rng.random() < 0.8
-        offset = self.rng.randrange(3) if kind in FILE_OF else 0
+        offset = self.rng.choice([0, 0, 1, 2]) + start % 8 if kind in FILE_OF else 0
         self.builder.mmap(task, Mapping(start, count, kind, writable, FILE_OF.get(kind, -1), offset))
         if self._may(task, borrowed=False) and fresh:
-            pages = [page if writable else ~page for page in range(start, start + count)]
-            self.mapped[task] = self.mapped[task] + pages
+            self.mapped[task] = self.mapped[task] | dict.fromkeys(pages, (writable, kind == VmaKind.STACK))
 
     def _munmap(self, task: int, wild: bool) -> None:
         start = self.rng.randrange(self.pages)
         count = min(self.rng.choice([1, 2, 4, 5, 8, 16]), self.pages - start)
         self.builder.munmap(task, start, count)
         if self._may(task, borrowed=False):
-            gone = set(range(start, start + count))
-            self.mapped[task] = [page for page in self.mapped[task] if max(page, ~page) not in gone]
+            gone = range(start, start + count)
+            self.mapped[task] = {page: what for page, what in self.mapped[task].items() if page not in gone}
+
+    def _mprotect(self, task: int, wild: bool) -> None:
+        pages, writable = self.mapped.get(task, {}), self.rng.random() < 0.5
+        start = self.rng.choice(sorted(pages)) if pages and not wild else self.rng.randrange(self.pages)
+        most = next(count for count in range(self.pages + 1) if start + count not in pages)
+        count = self.rng.randint(1, min(most, 9)) if most and not wild else self.rng.randint(1, self.pages - start)
+        if most >= count or wild:
+            self.builder.mprotect(task, start, count, writable=writable)
+        if most >= count and self._may(task, borrowed=False):
+            changed = {page: (writable, pages[page][1]) for page in range(start, start + count)}
+            self.mapped[task] = pages | changed
+
+    def _dontneed(self, task: int, wild: bool) -> None:
+        start = self.rng.choice([0, 4, 8, 16, self.rng.randrange(self.pages)])
+        self.builder.dontneed(task, start, min(self.rng.choice([1, 2, 4, 8, 16]), self.pages - start))
+
+    def _grow(self, task: int, wild: bool) -> None:
+        pages, start = self.mapped.get(task, {}), self.rng.randrange(self.pages)
+        above = next((page for page in range(start, self.pages) if page in pages), None)
+        may = above is not None and above > start and pages[above][1]
+        if may or wild:
+            self.builder.grow(task, start)
+        if may and self._may(task, borrowed=False):
+            self.mapped[task] = pages | dict.fromkeys(range(start, above), pages[above])
+
+    def _reclaim(self, task: int, wild: bool) -> None:
+        self.builder.reclaim(self.rng.choice([1, 2, 3, 5, 40]))
 
     def _touch(self, task: int, wild: bool, *, write: bool) -> None:
-        pages = self.mapped.get(task, [])
-        allowed = [page for page in pages if page >= 0] + (
-            [] if write else [~page for page in pages if page < 0]
-        )
+        allowed = [page for page, (writable, _) in self.mapped.get(task, {}).items() if writable or not write]
         verb = "write" if write else "read"
         if wild or not allowed:
             if wild:
@@ -131,7 +162,7 @@ class RandomTrace:
             return
         self.builder.fork(task, child)
         if self._may(task, borrowed=False) and child not in self.mapped:
-            self.mapped[child] = list(self.mapped[task])
+            self.mapped[child] = dict(self.mapped[task])
 
     def _vfork(self, task: int, wild: bool) -> None:
         child = self._free_task(wild)
@@ -139,7 +170,7 @@ class RandomTrace:
             return
         self.builder.vfork(task, child)
         if self._may(task, borrowed=False) and child not in self.mapped:
-            self.mapped[child] = list(self.mapped[task])
+            self.mapped[child] = dict(self.mapped[task])
             self.lender[child] = task
 
     def _exec(self, task: int, wild: bool) -> None:
@@ -147,11 +178,11 @@ class RandomTrace:
         self.builder.exec(task, image)
         if self._may(task):
             self.lender.pop(task, None)
-            self.mapped[task] = [
-                page if each.writable else ~page
+            self.mapped[task] = {
+                page: (each.writable, each.kind == VmaKind.STACK)
                 for each in self.images[image]
                 for page in range(each.start, each.start + each.npages)
-            ]
+            }
 
     def _exit(self, task: int, wild: bool) -> None:
         if task == 0:

@@ -9,7 +9,7 @@ from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.judged import compared_designs
 from pipeline.report.typical import each_slice
-from pipeline.report.words import listed, share
+from pipeline.report.words import few, share
 from simcore.acts import ACT
 from simcore.costs import Cost, CostModel
 
@@ -67,8 +67,8 @@ def _survival(digest: Digest) -> str:
         for name, side in own.items()
         if not half[name] == side == double[name]
     ]
-    said = [f"keep their side: {listed(kept)}"] if kept else []
-    said += [f"change it: {listed(moved)}"] if moved else []
+    said = [f"keep their side: {few(kept)}"] if kept else []
+    said += [f"change it: {few(moved)}"] if moved else []
     return f"With all assumed costs at half and at double, these verdicts {'; these '.join(said)}."
 
 

@@ -16,14 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from pipeline.report.style import INK, MUTED, PAPER, RULE, look
+from pipeline.report.style import INK, MUTED, PAPER, RULE
 from pipeline.report.svg import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from markupsafe import Markup
     from matplotlib.axes import Axes
+
+    from pipeline.report.style import Look
 
 WIDTH_INCHES = 4.2  # 302 units, so that text of 9.5 units is 10 pixels high on the narrowest phone
 _WIDEST, _NARROWEST = 3.4, 1.3
@@ -87,32 +89,30 @@ def panel(title: str, height_inches: float = 3.0) -> Iterator[tuple[Figure, Axes
         yield figure, axes
 
 
-def lines(axes: Axes, data: pd.DataFrame, x: str, y: str) -> None:
+def lines(axes: Axes, data: pd.DataFrame, x: str, y: str, looks: Mapping[str, Look]) -> None:
     """Draw one line per design of ``data`` (columns ``design``, x, y) and write its name at its right end."""
     names = list(dict.fromkeys(data["design"]))
     before = len(axes.lines)
     sns.lineplot(
         data=data, x=x, y=y, hue="design", style="design", hue_order=names, style_order=names,
-        palette={name: look(name).colour for name in names},
-        markers={name: look(name).marker for name in names},
-        dashes={name: look(name).dashes for name in names},
+        palette={name: looks[name].colour for name in names},
+        markers={name: looks[name].marker for name in names},
+        dashes={name: looks[name].dashes for name in names},
         errorbar=None, estimator=None, legend=False, ax=axes,
     )  # fmt: skip
     for name, line in zip(names, axes.lines[before:], strict=True):
-        dress(line, name)
+        dress(line, looks[name])
     layer(dict(zip(names, axes.lines[before:], strict=True)))
     last = data.sort_values(x, kind="stable").groupby("design", sort=False)[y].last()
-    label_ends(axes, {str(name): float(height) for name, height in last.items()})
+    label_ends(axes, {str(name): float(height) for name, height in last.items()}, looks)
 
 
-def falling(axes: Axes, data: pd.DataFrame, designs: Sequence[str]) -> None:
+def falling(axes: Axes, data: pd.DataFrame, designs: Mapping[str, Look]) -> None:
     """Draw, for each design, the share of ``times`` whose ``us`` is longer, on logarithmic scales."""
-    for design in designs:
+    for design, chosen in designs.items():
         mine = data[data["design"] == design]
-        sns.ecdfplot(
-            x=mine["us"], weights=mine["times"], complementary=True, color=look(design).colour, ax=axes
-        )
-        axes.lines[-1].set_linestyle(_line_style(design))
+        sns.ecdfplot(x=mine["us"], weights=mine["times"], complementary=True, color=chosen.colour, ax=axes)
+        axes.lines[-1].set_linestyle(_line_style(chosen))
     layer(dict(zip(designs, axes.lines, strict=True)))
     rarest = 1 / data[data["design"].isin(designs)].groupby("design")["times"].sum().max()
     axes.set(xscale="log", yscale="log", ylim=(min(rarest, 0.1), 1.3))
@@ -139,10 +139,9 @@ def stacked(axes: Axes, table: pd.DataFrame, fills: dict[str, str]) -> list[Any]
     return list(reversed(legend.legend_handles))
 
 
-def _line_style(design: str) -> Any:
+def _line_style(look: Look) -> Any:
     """Return matplotlib's line style of a design."""
-    dashes = look(design).dashes
-    return (0, dashes) if isinstance(dashes, tuple) else "-"
+    return (0, look.dashes) if isinstance(look.dashes, tuple) else "-"
 
 
 def layer(drawn: dict[str, Line2D]) -> None:
@@ -152,27 +151,28 @@ def layer(drawn: dict[str, Line2D]) -> None:
         line.set(linewidth=_WIDEST - number * step, zorder=2 + number / 100)
 
 
-def dress(line: Line2D, design: str) -> None:
+def dress(line: Line2D, look: Look) -> None:
     """Give a line the markers of a design."""
-    chosen = look(design)
     line.set(
-        markerfacecolor=chosen.face,
-        markeredgecolor=chosen.colour,
+        markerfacecolor=look.face,
+        markeredgecolor=look.colour,
         markeredgewidth=1.1,
         markersize=5,
         clip_on=False,
     )
 
 
-def label_ends(axes: Axes, ends: dict[str, float]) -> None:
+def label_ends(axes: Axes, ends: dict[str, float], looks: Mapping[str, Look]) -> None:
     """Write each design's name at the right edge, at the height of its last point or as near as names allow."""
     low, high = axes.get_ylim()
     order = sorted(ends, key=lambda name: (ends[name], name))
-    heights = spread([ends[name] for name in order], (high - low) * 0.08)
+    gap = (high - low) * min(0.08, 0.9 / max(1, len(order) - 1))
+    margin = (high - low) * 0.04  # above it stands the title
+    heights = within(spread([ends[name] for name in order], gap), gap, low + margin, high - margin)
     for name, height in zip(order, heights, strict=True):
         axes.annotate(
             name, (1, height), xycoords=axes.get_yaxis_transform(), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=9, color=look(name).colour, annotation_clip=False,
+            va="center", fontsize=9, color=looks[name].colour, annotation_clip=False,
         )  # fmt: skip
 
 
@@ -190,15 +190,25 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return [place + rank * gap for rank, place in enumerate(places)]
 
 
+def within(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Return ascending places at least ``gap`` apart, pushed into [low, high], where there must be room for them."""
+    moved = list(places)
+    for bound, order in ((high, range(len(moved) - 1, -1, -1)), (low, range(len(moved)))):
+        limit = bound
+        for rank in order:
+            moved[rank] = min(moved[rank], limit) if bound == high else max(moved[rank], limit)
+            limit = moved[rank] + (-gap if bound == high else gap)
+    return moved
+
+
 def _mean(values: Sequence[float]) -> float:
     """Return the mean of at least one value."""
     return sum(values) / len(values)
 
 
-def marker_handle(design: str, *, marker: bool = True) -> Line2D:
+def marker_handle(design: str, look: Look, *, marker: bool = True) -> Line2D:
     """Return a sample of a design's line for a legend."""
-    chosen = look(design)
-    sample = Line2D([], [], color=chosen.colour, marker=chosen.marker if marker else "", label=design)
-    sample.set_linestyle(_line_style(design))
-    dress(sample, design)
+    sample = Line2D([], [], color=look.colour, marker=look.marker if marker else "", label=design)
+    sample.set_linestyle(_line_style(look))
+    dress(sample, look)
     return sample

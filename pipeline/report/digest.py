@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.lineup import known_designs
+from pipeline.report.style import FAMILIES, family, looks
 from pipeline.report.words import slug
-from simcore.designs import DESIGNS
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.report.style import Look
     from simcore.costs import CostModel
+    from simcore.designs import Design
 
 # Axes that the question names come first; the others follow as the data has them.
 QUESTION_AXES = ("tree_depth", "library_sharing", "exec_ratio")
@@ -142,15 +145,35 @@ class Digest:
         return f"-{slug(self.where)}" if self.where else ""
 
     @cached_property
+    def known(self) -> dict[str, Design]:
+        """The designs that this version knows, the study's own among them; a dataset may hold others."""
+        return known_designs(self.df.attrs.get("own_designs", {}))
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each design looks in figures."""
+        return looks(self.known, self.df["design"].unique())
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """The designs that ran, by family; in a family as simcore lists them, then the study's own, then unknown ones."""
+        ran = set(self.df["design"].unique())
+        order = [name for name in self.looks if name in ran]
+        grouped = {
+            heading: [name for name in order if family(self.known.get(name)) == heading]
+            for heading in FAMILIES
+        }
+        return {heading: names for heading, names in grouped.items() if names}
+
+    @cached_property
     def designs(self) -> list[str]:
-        """Designs that ran, as simcore lists them; unknown ones last."""
-        ran = list(self.df["design"].unique())
-        return [name for name in DESIGNS if name in ran] + sorted(name for name in ran if name not in DESIGNS)
+        """Designs that ran, family by family."""
+        return [name for names in self.families.values() for name in names]
 
     @cached_property
     def sharing(self) -> list[str]:
         """Designs that link tables at fork."""
-        return [name for name in self.designs if name in DESIGNS and DESIGNS[name].shares_tables]
+        return [name for name in self.designs if name in self.known and self.known[name].shares_tables]
 
     @property
     def baseline(self) -> str | None:
@@ -262,15 +285,32 @@ class Digest:
         return Extreme(cell["cell_id"], cell["trace_id"], ratio, value - value / ratio, self.point(cell))
 
     def counterpart(self, design: str) -> str | None:
-        """Return the design that copies at every fork and keeps the same reverse mappings, if it ran."""
-        if design not in DESIGNS:
-            return None
-        row = DESIGNS[design]
-        for name in self.designs:
-            other = DESIGNS.get(name)
-            if other and not other.shares_tables and other.creation == "fork" and other.rmap == row.rmap:
-                return name
-        return None
+        """Return the eager copy that is most like a design otherwise, if one with its reverse mappings ran.
+
+        An eager copy forks by copying, and keeps tables of its own for files. Of several with the same reverse
+        mappings the one is meant that serves faults alike, then reclaims alike, and so on.
+        """
+        row = self.known.get(design)
+        alike = [name for name in self._eager_copies if row and self.known[name].rmap == row.rmap]
+        return max(alike, key=lambda name: _likeness(self.known[name], row), default=None)
+
+    @cached_property
+    def _eager_copies(self) -> list[str]:
+        rows = {name: self.known[name] for name in self.designs if name in self.known}
+        return [
+            name
+            for name, row in rows.items()
+            if not row.shares_tables and row.creation == "fork" and row.file_tables == "private"
+        ]
+
+    def reference(self, design: str) -> str | None:
+        """Return what a design's kernel time is a multiple of where a family is drawn; None without a baseline.
+
+        For sharing designs that is the eager copy most like them, for all others, or where none ran, the baseline.
+        """
+        if self.baseline is None or design not in self.sharing:
+            return self.baseline
+        return self.counterpart(design) or self.baseline
 
     def point(self, cell: dict[Any, Any]) -> str:
         """Return where a cell lies on the axes of the study, in words."""
@@ -282,6 +322,12 @@ class Digest:
         if self.df["replicate"].max() > 0:
             words.append(f"replicate {cell['replicate']}")
         return ", ".join(words) if words else "the only point of the study"
+
+
+def _likeness(row: Design, other: Design | None) -> tuple[bool, ...]:
+    """Return on which axes a design is like another, the weightiest first; ``max`` finds the most alike."""
+    axes = ("fault_around", "reclaim", "file_tables", "dontneed", "inherit")
+    return tuple(getattr(row, axis) == getattr(other, axis, None) for axis in axes)
 
 
 def plain(value: Any) -> str:

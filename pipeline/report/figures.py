@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline import analysis
 from pipeline.latency import distribution
 from pipeline.report.canvas import Group, falling, lines, marker_handle, panel, stacked
 from pipeline.report.digest import plain
-from pipeline.report.style import INK, PAPER, family, look
+from pipeline.report.families import OWN_COPY, axis_table, families
+from pipeline.report.style import COPYING, INK, PAPER
 from pipeline.report.svg import inline
 from pipeline.report.words import duration, factor, listed, slug
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pipeline.report.digest import Axis, Digest, Standing
+    from pipeline.report.families import Family
+    from pipeline.report.style import Look
 
 # Parts of the time of a trace, and their fills: pale, so that they cannot be taken for the hues of designs.
 PARTS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -29,19 +31,30 @@ PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "read faults": (("read_fault",), "#eedd88"),
     "exec": (("exec",), "#44bb99"),
     "exit": (("exit",), "#bbcc33"),
-    "mmap, munmap": (("mmap", "munmap"), "#dddddd"),
+    "mappings": (("mmap", "munmap", "mprotect", "madvise", "stack_grow"), "#dddddd"),
+    "deferred copying": (("deferred_copy",), "#99ddff"),
+    "reclaim": (("reclaim",), "#ffaabb"),
 }
+_ROW_INCHES = 0.27  # of a panel with one row per design
 
 
-def key(digest: Digest) -> Markup:
-    """Return a legend of all designs of the study."""
-    with panel("", 0.19 * ((len(digest.designs) + 1) // 2) + 0.1) as (figure, axes):
-        axes.set_axis_off()
-        axes.legend(
-            handles=[marker_handle(name) for name in digest.designs], ncols=2, loc="center left", borderaxespad=0,
-            handlelength=3.2, bbox_to_anchor=(0, 0.5),
-        )  # fmt: skip
-        return inline(figure, "key", "Key", f"Line and marker of each design: {listed(digest.designs)}.")
+def key(digest: Digest) -> Group:
+    """Return a legend of all designs of the study, family by family."""
+    panels = []
+    for heading, names in digest.families.items():
+        with panel(heading, 0.19 * ((len(names) + 1) // 2) + 0.42) as (figure, axes):
+            axes.set_axis_off()
+            axes.legend(
+                handles=[marker_handle(name, digest.looks[name]) for name in names], ncols=2, loc="upper left",
+                borderaxespad=0, handlelength=3.2, bbox_to_anchor=(0, 1),
+            )  # fmt: skip
+            described = f"Line and marker of each design: {listed(names)}."
+            panels.append(inline(figure, slug(f"key {heading}"), f"Key: {heading}", described))
+    reading = (
+        "Families follow what fork does. A dashed line with hollow markers keeps a pte_chain element for each pte; "
+        "in a family an equal hue stands for an equal mechanism."
+    )
+    return Group("key", "Key", reading, panels)
 
 
 def standing(digest: Digest) -> Group | None:
@@ -49,16 +62,15 @@ def standing(digest: Digest) -> Group | None:
     reading = (
         "Each row is a design; further left is cheaper, and the upright line is the design it is compared with. "
         "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the "
-        "worst cell of the sweep, and the thin line ends at the best one. Designs that keep reverse mappings "
-        "otherwise than the baseline does have a panel of their own, against the eager copy that keeps "
-        "them too, if it ran."
+        "worst cell of the sweep, and the thin line ends at the best one. Designs whose eager copy is not the baseline, "
+        "because they keep reverse mappings or fault otherwise, have a panel against that copy, if it ran."
     )
-    panels = [_standing(digest, against, shown) for against, shown in _references(digest)]
+    panels = [_standing(digest, *compared) for compared in _comparisons(digest)]
     return Group(f"standing{digest.suffix}", "Worst beside typical", reading, panels) if panels else None
 
 
-def _references(digest: Digest) -> list[tuple[str, list[str]]]:
-    """Return what the panels of ``standing`` compare with, and the designs of each panel.
+def _comparisons(digest: Digest) -> list[tuple[str, str, list[str]]]:
+    """Return the panels of ``standing``: what is special about each, what it compares with, and its designs.
 
     The cost of reverse mappings is several times the effect of sharing: on one axis with it, that could not be seen.
     """
@@ -68,35 +80,41 @@ def _references(digest: Digest) -> list[tuple[str, list[str]]]:
         other = digest.counterpart(name)
         if digest.baseline and other and other != digest.baseline and name not in roles:
             apart.setdefault(other, []).append(name)
-    # A design alone beside itself says nothing: it stays with the others.
-    apart = {other: names for other, names in apart.items() if set(names) != {other}}
     moved = {name for names in apart.values() for name in names}
     near = [name for name in digest.designs if name not in moved]
-    return [(role, near) for role in roles] + [
-        (other, list(dict.fromkeys([other, *names]))) for other, names in apart.items()
+    found = [("Kernel time", role, near) for role in roles]
+    # An eager copy alone beside itself would say nothing: it stands with all the others that copy.
+    if digest.baseline and any(set(names) == {other} for other, names in apart.items()):
+        copying = digest.families[COPYING]
+        found = found[1:] if set(near) <= set(copying) else found
+        found.append((COPYING, digest.baseline, copying))
+    return found + [
+        ("Kernel time", other, list(dict.fromkeys([other, *names])))
+        for other, names in apart.items()
+        if set(names) != {other}
     ]
 
 
-def _standing(digest: Digest, against: str, shown: Sequence[str]) -> Markup:
+def _standing(digest: Digest, special: str, against: str, shown: Sequence[str]) -> Markup:
     """Draw one panel of ``standing``."""
     standings = [found for name, found in digest.standings(against).items() if name in shown]
-    with panel(f"Kernel time, {against} = 1", 0.27 * len(standings) + 0.95) as (figure, axes):
+    with panel(f"{special}, {against} = 1", _ROW_INCHES * len(standings) + 0.95) as (figure, axes):
         axes.axvline(1, color=INK, linewidth=0.9)
         for row, found in enumerate(standings):
-            _standing_marks(axes, found, row)
+            _standing_marks(axes, found, digest.looks[found.design], row)
         _name_rows(axes, [found.design for found in standings])
         axes.set_xlabel(f"times {against}, on the same trace")
         described = [
             f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}"
             for found in standings
         ]
-        title = f"Kernel time against {against}, typical and worst{digest.at}"
-        return inline(figure, slug(f"standing {against}{digest.suffix}"), title, f"{'; '.join(described)}.")
+        title = f"{special} against {against}, typical and worst{digest.at}"
+        name = slug(f"standing {special} {against}{digest.suffix}")
+        return inline(figure, name, title, f"{'; '.join(described)}.")
 
 
-def _standing_marks(axes: Axes, found: Standing, row: int) -> None:
+def _standing_marks(axes: Axes, found: Standing, chosen: Look, row: int) -> None:
     """Draw the range, the worst cell, the middle 80 % and the median of one design."""
-    chosen = look(found.design)
     ends = [found.best.ratio, found.worst.ratio]
     axes.plot(ends, [row, row], color=chosen.colour, linewidth=0.8)
     axes.plot(found.worst.ratio, row, "x", color=chosen.colour, markersize=6, markeredgewidth=1.6)
@@ -116,9 +134,9 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 def moves_with(digest: Digest, axis: Axis) -> Group:
     """How the cost moves along one axis of the study: the typical case and the worst, family by family."""
+    table = axis_table(digest, axis)
     panels = []
-    for fam in _families(digest):
-        table = axis_table(digest, axis, fam.against)
+    for fam in families(digest):
         shown = table[table["design"].isin(fam.designs)]
         if len(shown):
             panels += [_moving((digest, axis), shown, fam, which) for which in ("typical", "worst")]
@@ -127,8 +145,10 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
         if digest.baseline
         else "in microseconds"
     )
+    mixed = any(fam.against == OWN_COPY for fam in families(digest))
+    copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
     reading = (
-        f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}. "
+        f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
         f"“Typical” is the median over the typical cells at each value{_instead(axis)}, “worst” the highest of all "
         "cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
@@ -138,17 +158,6 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
 def _instead(axis: Axis) -> str:
     """Say what stands for typical cells along an axis that the measured tree does not lie on."""
     return " (of the generated trees, all of them: the measured tree has one shape)" if axis.of_trees else ""
-
-
-def axis_table(digest: Digest, axis: Axis, against: str | None) -> pd.DataFrame:
-    """Return ``design``, ``x`` (value on the axis), ``typical`` and ``worst``: ratios to a design, or µs."""
-    cells = digest.along(axis.column)
-    height = analysis.paired(cells, digest.metric, against) if against else cells[digest.metric] / 1000
-    cells = cells.assign(height=height, x=cells[axis.column])
-    usual = analysis.population(cells)[0]
-    worst = cells.groupby(["design", "x"])["height"].max().rename("worst")
-    typical = usual.groupby(["design", "x"])["height"].median().rename("typical")
-    return pd.concat([typical, worst], axis=1).dropna().reset_index()
 
 
 def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which: str) -> Markup:
@@ -166,7 +175,9 @@ def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which:
         if axis.numeric and len(axis.points) <= 9:
             axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
         axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
-        lines(axes, data, "x", which)
+        if fam.against:
+            axes.axhline(1, color=INK, linewidth=0.9)
+        lines(axes, data, "x", which, digest.looks)
         axes.set_xlabel(axis.label)
         axes.set_ylabel(f"times {fam.against}" if fam.against else "µs")
         title = f"Kernel time with {axis.label}{digest.at}. {heading}"
@@ -179,36 +190,6 @@ def _ends(data: pd.DataFrame, which: str) -> str:
     for name, rows in data.groupby("design", sort=False):
         parts.append(f"{name} from {factor(rows[which].iloc[0])} to {factor(rows[which].iloc[-1])}")
     return f"From the first to the last value: {'; '.join(parts)}."
-
-
-class Family(NamedTuple):
-    """Designs that are drawn together: a heading, the design that their ratios are to, and the designs."""
-
-    heading: str
-    against: str | None
-    designs: list[str]
-
-
-def _families(digest: Digest) -> list[Family]:
-    """Return the families of the study; sharing designs come with what they are compared with.
-
-    Designs with other reverse mappings than the baseline's are compared with the eager copy that has theirs, if it
-    ran: next to the cost of the chains the effect of sharing could not be seen.
-    """
-    roles = [name for name in dict.fromkeys([digest.baseline, digest.floor]) if name]
-    grouped: dict[str, list[str]] = {}
-    for name in sorted(digest.designs, key=lambda name: look(name).rmap):
-        if name not in roles or len(digest.designs) == len(roles):
-            grouped.setdefault(family(name), []).append(name)
-    found = []
-    for heading, names in grouped.items():
-        other = digest.counterpart(names[0])
-        apart = bool(digest.baseline and other and other != digest.baseline)
-        shown = [str(other)] if apart else roles
-        found.append(
-            Family(heading, other if apart else digest.baseline, list(dict.fromkeys([*shown, *names])))
-        )
-    return found
 
 
 def _limits(values: pd.Series[float]) -> tuple[float, float]:
@@ -224,15 +205,15 @@ def memory(digest: Digest) -> Group:
     medians = chosen.groupby("design")[["pgtable_bytes_max", "pgtable_charged_bytes_max"]].median() / 1024
     reading = (
         "Peak page-table memory, median over the typical cells. Filled: memory really allocated. Hollow: what the mms "
-        "are charged (VmPTE summed; a shared table is charged to each mm that reaches it, pgds to none). "
+        "are charged (VmPTE summed; the design says in whose a shared table counts, pgds count in none). "
         "Where the two lie apart, accounting and memory disagree."
     )
     values = medians.to_dict("index")
     names = [name for name in digest.designs if name in values]
-    with panel("Peak page-table memory, typical", 0.27 * len(names) + 0.95) as (figure, axes):
+    with panel("Peak page-table memory, typical", _ROW_INCHES * len(names) + 0.95) as (figure, axes):
         for row, name in enumerate(names):
             allocated, charged = values[name].values()
-            colour = look(name).colour
+            colour = digest.looks[name].colour
             axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
             axes.plot(
                 charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3,
@@ -260,7 +241,7 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     timed = distribution(digest.typical_rows, digest.model, event)
     if timed.empty:
         return None
-    panels = [_tail(digest, timed, name, fam) for fam in _families(digest)]
+    panels = [_tail(digest, timed, name, fam) for fam in families(digest)]
     reading = (
         f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
         f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
@@ -272,12 +253,12 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
 def _tail(digest: Digest, timed: pd.DataFrame, name: str, fam: Family) -> Markup:
     """Draw one panel of ``tails``."""
     slowest = timed.groupby("design")["ns"].max().to_dict()
-    present = [design for design in fam.designs if design in slowest]
+    present = {design: digest.looks[design] for design in fam.everybody if design in slowest}
     with panel(fam.heading, 2.6 + 0.2 * ((len(present) + 2) // 3)) as (figure, axes):
         falling(axes, timed.assign(us=timed["ns"] / 1000), present)
         axes.set_xlabel(f"µs a {name}")
         axes.set_ylabel("take longer")
-        handles = [marker_handle(design, marker=False) for design in present]
+        handles = [marker_handle(design, chosen, marker=False) for design, chosen in present.items()]
         figure.legend(handles=handles, loc="outside lower left", ncols=3, handlelength=2.2, columnspacing=1.2)
         said = ", ".join(f"{design} {duration(slowest[design])}" for design in present)
         title = f"Latency of a {name}{digest.at}: {fam.heading}"
@@ -307,13 +288,14 @@ def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | Non
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
     """Stack where the kernel time of some cells goes, per design: fork, faults, exec, exit, mmap."""
     table = part_table(digest, cells)
-    with panel(title, 0.27 * len(table) + 1.35) as (figure, axes):
-        handles = stacked(axes, table, {part: fill for part, (_, fill) in PARTS.items()})
+    with panel(title, _ROW_INCHES * len(table) + 1.35) as (figure, axes):
+        handles = stacked(axes, table, {part: PARTS[part][1] for part in table.columns})
         figure.legend(
-            handles=handles, labels=list(PARTS), loc="outside lower left", ncols=3, handlelength=1.2
+            handles=handles, labels=list(table.columns), loc="outside lower left", ncols=3, handlelength=1.2
         )
         axes.set_xlabel(f"µs of kernel time a {digest.per}")
         axes.set_ylabel("")
+        axes.set_ylim(len(table) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         described = "; ".join(f"{design}: {', '.join(_part_words(row))}" for design, row in table.iterrows())
@@ -321,7 +303,7 @@ def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
 
 
 def part_table(digest: Digest, cells: pd.DataFrame) -> pd.DataFrame:
-    """Return mean microseconds a fork (or trace) of each part, index design, columns PARTS."""
+    """Return mean microseconds a fork (or trace) of each part, index design, columns those of PARTS that take any."""
     count = cells["creations"] if digest.per == "fork" else 1
     columns = {
         part: sum((cells[f"{kind}_ns_total"] for kind in kinds), start=pd.Series(0.0, cells.index))
@@ -330,6 +312,7 @@ def part_table(digest: Digest, cells: pd.DataFrame) -> pd.DataFrame:
         for part, (kinds, _) in PARTS.items()
     }
     means = pd.DataFrame(columns).groupby(cells["design"]).mean()
+    means = means[[part for part in PARTS if means[part].any()]]
     return means.loc[[name for name in digest.designs if name in means.index]]
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.words import change
-from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Digest, Standing
@@ -18,8 +17,8 @@ def candidates(digest: Digest) -> list[str]:
     These are the sharing designs with the baseline's reverse mappings (others answer another question); without any,
     every design but baseline and floor; without any, whatever is not the baseline.
     """
-    rmap = DESIGNS[digest.baseline].rmap if digest.baseline in DESIGNS else None
-    alike = [name for name in digest.sharing if name != digest.baseline and DESIGNS[name].rmap == rmap]
+    rmap = digest.known[digest.baseline].rmap if digest.baseline in digest.known else None
+    alike = [name for name in digest.sharing if name != digest.baseline and digest.known[name].rmap == rmap]
     others = [name for name in digest.designs if name not in (digest.baseline, digest.floor)]
     return alike or others or [name for name in digest.designs if name != digest.baseline]
 

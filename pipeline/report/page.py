@@ -115,6 +115,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
             (figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest, parts)
         ],
         "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],
+        "deferred": bool((digest.df["deferred_copy_count"] > 0).any()),
         "on_latency": each_slice(parts, on_latency),
         "tails": [
             (figures.tails(part, event, name), tables.tail(part, event, name))
@@ -122,7 +123,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
             for part in parts
         ],
         "parts": figures.where_time_goes(parts, digest, worst.worst.trace_id if worst else None),
-        "differences": [tables.makes_the_difference(part) for part in parts],
+        "differences": [table for part in parts for table in tables.makes_the_difference(part)],
         "acts": [tables.act_groups(part) for part in parts],
         "sensitivity": [tables.sensitivity(part) for part in parts],
         "designs": tables.designs(digest),

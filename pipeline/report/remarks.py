@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.judged import candidates, champion, span
-from pipeline.report.words import duration, listed
-from simcore.designs import DESIGNS
+from pipeline.report.words import duration, listed, spread_of
 
 if TYPE_CHECKING:
     from pipeline.report.digest import Digest
+
+
+_MOST_TIMES = 4  # told one by one
+# What reverse mappings a design keeps, as the beginning of a sentence.
+_KEPT = {
+    "none": "Without reverse mappings",
+    "pte_chain": "With pte_chains",
+    "object": "With object rmap",
+}
 
 
 def on_memory(digest: Digest) -> str:
@@ -49,13 +57,18 @@ def slowest_faults(digest: Digest) -> list[str]:
     base = digest.baseline if digest.baseline in ns and digest.baseline not in judged else None
     said = _longest(ns, judged)
     first = f"{duration(ns[base])} under `{base}`, {said[0]}." if base else f"{said[0]}."
-    others = [f"Of the others, {listed(said[1:])}."] if len(said) > 1 else []
+    others = [f"Of the others, {_several(said[1:])}."] if len(said) > 1 else []
     return [first, *others, *_longest_apart(digest, ns, judged)]
 
 
 def _longest(ns: dict[str, float], names: list[str]) -> list[str]:
     """Return the times of some designs in words, the longest first."""
     return [f"{duration(ns[name])} under `{name}`" for name in sorted(names, key=lambda name: -ns[name])]
+
+
+def _several(said: list[str]) -> str:
+    """Return times in words as a list, or the longest and the shortest of many."""
+    return listed(said) if len(said) <= _MOST_TIMES else spread_of(said, "design")
 
 
 def _longest_apart(digest: Digest, ns: dict[str, float], judged: list[str]) -> list[str]:
@@ -66,9 +79,8 @@ def _longest_apart(digest: Digest, ns: dict[str, float], judged: list[str]) -> l
         if name in ns and name not in judged and other in ns and other is not None:
             others.setdefault(other, []).append(name)
     return [
-        f"With reverse mappings, {duration(ns[other])} under `{other}`, {listed(_longest(ns, names))}."
+        f"{_KEPT[digest.known[other].rmap]}, {duration(ns[other])} under `{other}`, {_several(_longest(ns, names))}."
         for other, names in others.items()
-        if DESIGNS[other].rmap != "none"
     ]
 
 

@@ -8,19 +8,31 @@ from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.assumptions import SENSITIVITY, rescaled
 from pipeline.report.digest import plain
-from pipeline.report.figures import axis_table
+from pipeline.report.families import axis_table
 from pipeline.report.judged import candidates
 from pipeline.report.words import NOTHING, counted, difference, duration, factor, number, share, signed
 from simcore.acts import ACT
-from simcore.designs import DESIGNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.report.digest import Axis, Digest, Standing
     from simcore.costs import CostModel
 
 # Groups of acts by the beginning of their names, in the order in which a table shows them.
 ACT_GROUPS: dict[str, tuple[str, ...]] = {
-    "system calls, tasks": ("forks", "vforks", "execs", "exits", "mmaps", "munmaps"),
+    "system calls, tasks": (
+        "forks",
+        "vforks",
+        "execs",
+        "exits",
+        "mmaps",
+        "munmaps",
+        "mprotects",
+        "madvises",
+        "stack_grows",
+        "reclaims",
+    ),
     "vmas": ("vmas_",),
     "fault entry": ("faults_",),
     "page tables": ("leaf_", "upper_", "pmds_"),
@@ -31,6 +43,7 @@ ACT_GROUPS: dict[str, tuple[str, ...]] = {
     "TLB": ("tlb_",),
 }
 _SMALLEST_US = 0.05
+_MOST_COLUMNS = 8  # designs that stand side by side
 
 
 class Table(NamedTuple):
@@ -46,37 +59,75 @@ class Table(NamedTuple):
         The cells.
     words : frozenset of int
         Columns after the first that hold text.
+    groups : dict
+        Number of a row, from 0 -> heading of the group of rows that begins with it.
     """
 
     caption: str
     headings: list[str]
     rows: list[list[str]]
     words: frozenset[int] = frozenset()
+    groups: dict[int, str] = {}  # noqa: RUF012 - never changed
+
+
+def _by_family(digest: Digest, rows: Sequence[list[str]]) -> dict[int, str]:
+    """Return the groups of rows that have a design's name in front, in the order of ``Digest.designs``."""
+    home = {f"`{name}`": heading for heading, names in digest.families.items() for name in names}
+    headings = [home[row[0]] for row in rows]
+    begins = [number for number, heading in enumerate(headings) if heading not in headings[:number]]
+    return {number: headings[number] for number in begins} if len(begins) > 1 else {}
 
 
 def standing(digest: Digest) -> Table:
-    """Return worst beside typical per design, against baseline, floor, and the eager copy with the same chains."""
+    """Return worst beside typical per design, against baseline, floor, and the eager copy that is most like it."""
     chosen, phrase = digest.population
     medians = chosen.groupby("design")[digest.metric].median().to_dict()
-    base = digest.standings(digest.baseline) if digest.baseline else {}
-    floor = digest.standings(digest.floor) if digest.floor else {}
+    copies = {name: digest.counterpart(name) for name in digest.designs}
+    apart = {name: other for name, other in copies.items() if other not in (None, name, digest.baseline)}
     rows = []
     for name in digest.designs:
-        other = digest.counterpart(name)
-        alike = digest.standings(other).get(name) if other and other not in (name, digest.baseline) else None
-        compared = [*_ratios(base.get(name)), *_ratios(floor.get(name)), *_ratios(alike)]
-        lost = share(base[name].losing) if name in base else NOTHING
-        rows.append([f"`{name}`", duration(medians.get(name, float("nan"))), *compared, lost])
-    others = (digest.baseline or "baseline", digest.floor or "floor", "eager copy, same rmap")
+        row = [f"`{name}`", duration(medians.get(name, float("nan")))]
+        for role in (digest.baseline, digest.floor):
+            row += _ratios(digest.standings(role).get(name)) if role else []
+        if apart:
+            other = apart.get(name)
+            row += [f"`{other}`", *_ratios(digest.standings(other).get(name))] if other else [NOTHING] * 3
+        if digest.baseline:
+            found = digest.standings(digest.baseline).get(name)
+            row.append(share(found.losing) if found else NOTHING)
+        rows.append(row)
     headings = ["design", f"kernel time a {digest.per}"]
-    headings += [f"times {other}, {which}" for other in others for which in ("typical", "worst")]
+    for role in (digest.baseline, digest.floor):
+        headings += [f"times {role}, {which}" for which in ("typical", "worst")] if role else []
+    words = frozenset({len(headings)}) if apart else frozenset()
+    headings += ["its eager copy", "times that, typical", "times that, worst"] if apart else []
+    headings += ["cells lost"] if digest.baseline else []
     caption = (
         f"Kernel time, also as a multiple of another design's on the same trace{digest.at}. Typical: median over "
-        f"{phrase}. Worst: worst of {counted(digest.cells_each, 'cell')} of this sweep{digest.at}. Cells lost: share of "
-        f"them in which the design is more than {share(NO_DIFFERENCE)} dearer than the baseline. The eager copy with "
-        "the same reverse mapping is compared where that is not the baseline itself."
+        f"{phrase}. Worst: worst of {counted(digest.cells_each, 'cell')} of this sweep{digest.at}."
     )
-    return Table(caption, [*headings, "cells lost"], rows)
+    return Table(
+        f"{caption} {_standing_notes(digest, apart)}".rstrip(),
+        headings,
+        rows,
+        words,
+        _by_family(digest, rows),
+    )
+
+
+def _standing_notes(digest: Digest, apart: dict[str, str]) -> str:
+    """Explain the columns of ``standing`` that are there."""
+    notes = []
+    if digest.baseline:
+        notes.append(
+            f"Cells lost: share of them in which the design is more than {share(NO_DIFFERENCE)} dearer than the baseline."
+        )
+    if apart:
+        notes.append(
+            "Its eager copy: of the copying designs that ran, the one with the same reverse mappings that is most like "
+            "it, where that is not the baseline."
+        )
+    return " ".join(notes)
 
 
 def extremes(digest: Digest) -> Table | None:
@@ -84,21 +135,21 @@ def extremes(digest: Digest) -> Table | None:
     if not digest.baseline:
         return None
     rows = []
-    for name, found in digest.standings(digest.baseline).items():
-        if name == digest.baseline:
-            continue
+    standings = digest.standings(digest.baseline)
+    for name in [name for name in digest.designs if name in standings and name != digest.baseline]:
+        found = standings[name]
         for which, cell in (("worst", found.worst), ("best", found.best)):
             extra = difference(cell.difference)
             replay = f"`forkbench show {cell.cell_id}`"
             rows.append([f"`{name}`", which, factor(cell.ratio), extra, cell.point, replay])
     caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
     headings = ["design", "", f"times {digest.baseline}", f"difference a {digest.per}", "where", "replay"]
-    return Table(caption, headings, rows, frozenset({1, 4, 5})) if rows else None
+    return Table(caption, headings, rows, frozenset({1, 4, 5}), _by_family(digest, rows)) if rows else None
 
 
 def along(digest: Digest, axis: Axis) -> Table:
     """Return the numbers behind the panels of one axis: typical and worst at each value."""
-    table = axis_table(digest, axis, digest.baseline)
+    table = axis_table(digest, axis)
     shown = factor if digest.baseline else number
     rows = []
     for name in digest.designs:
@@ -109,14 +160,16 @@ def along(digest: Digest, axis: Axis) -> Table:
             else NOTHING
             for value in axis.points
         ]
-        rows.append([f"`{name}`", *cells])
+        rows.append([f"`{name}`", *([f"`{digest.reference(name)}`"] if digest.baseline else []), *cells])
     unit = (
-        f"multiples of {digest.baseline}'s kernel time"
+        "as multiples of the kernel time of the design named beside it"
         if digest.baseline
-        else f"µs of kernel time a {digest.per}"
+        else f"in µs of kernel time a {digest.per}"
     )
-    headings = ["design", *(f"{axis.label} {plain(value)}" for value in axis.points)]
-    return Table(f"Typical / worst{digest.at}, in {unit}.", headings, rows)
+    headings = ["design", *(["times"] if digest.baseline else [])]
+    headings += [f"{axis.label} {plain(value)}" for value in axis.points]
+    words = frozenset({1}) if digest.baseline else frozenset()
+    return Table(f"Typical / worst{digest.at}, {unit}.", headings, rows, words, _by_family(digest, rows))
 
 
 def memory(digest: Digest) -> Table:
@@ -147,7 +200,7 @@ def memory(digest: Digest) -> Table:
         "tables at all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the "
         "cells' ratios, not the quotient of two medians."
     )
-    return Table(caption, headings, rows)
+    return Table(caption, headings, rows, groups=_by_family(digest, rows))
 
 
 def tail(digest: Digest, event: str, name: str) -> Table | None:
@@ -165,7 +218,7 @@ def tail(digest: Digest, event: str, name: str) -> Table | None:
             rows.append([f"`{design}`", f"{found['events']:,}", *times, duration(slowest[design])])
     headings = ["design", f"{name}s", "mean", "median", "p99", "p99.9", "slowest", "slowest of the sweep"]
     caption = f"Latency of a {name} on the typical cells{digest.at}, every {name} counted: exact, nothing is sampled."
-    return Table(caption, headings, rows)
+    return Table(caption, headings, rows, groups=_by_family(digest, rows))
 
 
 def act_groups(digest: Digest) -> Table:
@@ -189,21 +242,38 @@ def act_groups(digest: Digest) -> Table:
     caption = (
         f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; costs are listed below."
     )
-    return Table(caption, ["design", *spent, "all"], rows)
+    return Table(caption, ["design", *spent, "all"], rows, groups=_by_family(digest, rows))
 
 
-def makes_the_difference(digest: Digest) -> Table | None:
-    """Return which acts make designs dearer or cheaper than the baseline, largest first, and whose costs are assumed."""
+def makes_the_difference(digest: Digest) -> list[Table]:
+    """Return which acts make designs dearer or cheaper than another, largest first, and whose costs are assumed.
+
+    The candidates are compared with the baseline, other sharing designs with the eager copy that is most like them; one
+    table for each few designs.
+    """
+    ran = set(digest.population[0]["design"])
+    judged = candidates(digest)
+    groups = {digest.baseline: [name for name in judged if name in ran]}
+    for name in digest.sharing:
+        if name in ran and name not in judged and name != digest.baseline:
+            groups.setdefault(digest.reference(name), []).append(name)
+    return [
+        _difference(digest, other, shown[first : first + _MOST_COLUMNS])
+        for other, shown in groups.items()
+        if other in ran and other is not None
+        for first in range(0, len(shown), _MOST_COLUMNS)
+    ]
+
+
+def _difference(digest: Digest, other: str, shown: list[str]) -> Table:
+    """Return the table of ``makes_the_difference`` between some designs and another."""
     chosen, _ = digest.population
-    shown = [name for name in candidates(digest) if name in set(chosen["design"])]
-    if digest.baseline is None or not shown or digest.baseline not in set(chosen["design"]):
-        return None
     costs = digest.model.costs
     spent = (
         chosen[list(costs)].div(chosen["creations"], axis=0) if digest.per == "fork" else chosen[list(costs)]
     )
     us = spent.groupby(chosen["design"]).mean() * [cost.ns / 1000 for cost in costs.values()]
-    more = (us.loc[shown] - us.loc[digest.baseline]).T
+    more = (us.loc[shown] - us.loc[other]).T
     more = more.loc[more.abs().max(axis=1).sort_values(ascending=False, kind="stable").index]
     rows = [
         [
@@ -216,7 +286,7 @@ def makes_the_difference(digest: Digest) -> Table | None:
     ]
     total = ["all acts", *(signed(float(value)) for value in more.sum()), ""]
     caption = (
-        f"What makes the difference: µs a {digest.per} more than under {digest.baseline}, by act; mean over the typical "
+        f"What makes the difference: µs a {digest.per} more than under {other}, by act; mean over the typical "
         f"cells{digest.at}. Acts that differ by less than 0.05 µs are left out."
     )
     return Table(caption, ["act", *shown, "cost"], [*rows, total], frozenset({len(shown) + 1}))
@@ -243,18 +313,25 @@ def sensitivity(digest: Digest) -> Table | None:
         f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they "
         f"are{digest.at}; sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
     )
-    return Table(caption, ["design", *headings], rows) if rows else None
+    return Table(caption, ["design", *headings], rows, groups=_by_family(digest, rows)) if rows else None
 
 
 def designs(digest: Digest) -> Table:
     """Return what each design is and where it comes from."""
-    known = [DESIGNS[name] for name in digest.designs if name in DESIGNS]
-    rows = [
-        [f"`{row.name}`", str(row.year), "merged" if row.merged else "not merged", row.prose, row.origin]
-        for row in known
-    ]
+    own = digest.df.attrs.get("own_designs", {})
+    rows = []
+    for name in digest.designs:
+        row = digest.known.get(name)
+        if row is None:
+            said = [NOTHING, NOTHING, "Not known to this version of forkbench.", "the dataset"]
+        elif name in own:
+            said = [NOTHING, "no", row.prose, row.origin]
+        else:
+            said = [str(row.year), "merged" if row.merged else "not merged", row.prose, row.origin]
+        rows.append([f"`{name}`", *said])
     headings = ["design", "year", "in Linux", "what it does", "source"]
-    return Table("The designs of this study.", headings, rows, frozenset({2, 3, 4}))
+    words = frozenset({2, 3, 4})
+    return Table("The designs of this study.", headings, rows, words, _by_family(digest, rows))
 
 
 def costs(model: CostModel) -> Table:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.digest import plain
 from pipeline.report.judged import champion, compared_designs, needs
-from pipeline.report.words import change, counted, difference, duration, listed, share
-from simcore.designs import DESIGNS
+from pipeline.report.words import change, counted, difference, duration, few, share, spread_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +62,7 @@ def _most_exec(digest: Digest, highest: float) -> str:
     """Return the change of each candidate on the typical cells with one exec ratio, cheapest first."""
     there = replace(digest, df=digest.df[digest.df[EXECS] == highest], _standings={})
     found = sorted((each for each in compared_designs(there) if each.ratio > 0), key=lambda each: each.ratio)
-    return ", ".join(f"`{each.design}` {change(each.ratio)}" for each in found)
+    return spread_of([f"`{each.design}` {change(each.ratio)}" for each in found], "design")
 
 
 def time_moved(digest: Digest) -> str:
@@ -96,41 +95,58 @@ def against_floor(digest: Digest) -> str:
         return ""
     gap = f"`{floor.design}`, the floor, {needs(floor.ratio, digest.baseline)} on the typical cells"
     if floor.ratio >= 1 - NO_DIFFERENCE:
-        return f"{gap}, so it is no floor there{_why_no_floor(floor.design)}."
-    return f"{gap}; {_way_to(floor, standings[design])}." if design else f"{gap}."
+        return f"{gap}, so it is no floor there{_why_no_floor(digest, floor.design)}."
+    return f"{gap}; {_way_to(digest, floor, standings[design])}." if design else f"{gap}."
 
 
-def _why_no_floor(design: str) -> str:
+def no_floor(digest: Digest) -> str:
+    """Say that the study has no floor, if it has none."""
+    if digest.df.attrs.get("floor") is not None:
+        return ""
+    return (
+        "The study names no floor, a design that cannot be undercut where it applies, as `vfork` is for fork and exec; "
+        "so nothing here says how much of the cost no design could save."
+    )
+
+
+def _why_no_floor(digest: Digest, design: str) -> str:
     """Say why a design that forks by vfork may need more than others; nothing for another design."""
-    if design not in DESIGNS or DESIGNS[design].creation != "vfork":
+    if design not in digest.known or digest.known[design].creation != "vfork":
         return ""
     return f": under `{design}` children that never exec are copied eagerly, so it is a floor for fork and exec only"
 
 
-def _way_to(floor: Standing, found: Standing) -> str:
+def _way_to(digest: Digest, floor: Standing, found: Standing) -> str:
     """Say how far a sharing design gets from the baseline (1) towards a floor below it."""
     if found.ratio >= 1 - NO_DIFFERENCE:
         return "no sharing design comes nearer to it than the baseline does"
     if found.ratio < floor.ratio:
         still = f"`{found.design}` needs still less ({change(found.ratio)} than the baseline)"
-        return f"{still}{_why_no_floor(floor.design)}"
+        return f"{still}{_why_no_floor(digest, floor.design)}"
     return f"`{found.design}` goes {share((1 - found.ratio) / (1 - floor.ratio))} of that way"
 
 
-def with_rmap(digest: Digest) -> str:
-    """Say what sharing does for designs that keep reverse mappings, against the eager copy that keeps them too."""
-    parts = []
+def against_other_copies(digest: Digest) -> str:
+    """Say how sharing designs do whose eager copy is not the baseline: those with other reverse mappings, for one."""
+    groups: dict[str, list[Standing]] = {}
     for design in digest.sharing:
         other = digest.counterpart(design)
-        if DESIGNS[design].rmap != "none" and other and other != digest.baseline:
-            found = digest.standings(other).get(design)
-            if found and found.ratio > 0:
-                parts.append(
-                    f"`{design}` {needs(found.ratio, other)} (worst cell: {change(found.worst.ratio)})"
-                )
-    if not parts:
-        return ""
-    return f"On the typical cells, against the eager copy with the same reverse mappings, {listed(parts)}."
+        found = digest.standings(other).get(design) if other and other != digest.baseline else None
+        if other and found and found.ratio > 0:
+            groups.setdefault(other, []).append(found)
+    return " ".join(
+        f"Against `{other}`, the eager copy most like them, on the typical cells: {_ordered(members)}."
+        for other, members in groups.items()
+    )
+
+
+def _ordered(members: list[Standing]) -> str:
+    """Return the change of each design, cheapest first, with that of its worst cell."""
+    said = [
+        f"`{each.design}` {change(each.ratio)} (worst cell: {change(each.worst.ratio)})"
+        for each in sorted(members, key=lambda standing: standing.ratio)
+    ]
+    return spread_of(said, "design")
 
 
 def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
@@ -143,4 +159,4 @@ def _ranking(digest: Digest, chosen: pd.DataFrame) -> str:
 def _group(name: str, members: list[Standing]) -> str:
     """Return one outcome and the designs that have it, the furthest from the baseline first."""
     ordered = sorted(members, key=lambda standing: -abs(standing.ratio - 1))
-    return f"{name} with {listed([f'`{each.design}` ({change(each.ratio)})' for each in ordered])}"
+    return f"{name} with {few([f'`{each.design}` ({change(each.ratio)})' for each in ordered])}"

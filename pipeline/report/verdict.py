@@ -16,11 +16,12 @@ from pipeline.report.remarks import slowest_faults
 from pipeline.report.slices import slices
 from pipeline.report.typical import (
     against_floor,
+    against_other_copies,
     each_slice,
+    no_floor,
     time_moved,
     typical_case,
     where_most_exec,
-    with_rmap,
 )
 from pipeline.report.words import all_of, change, counted, difference, listed, share
 
@@ -53,8 +54,8 @@ def verdict(digest: Digest) -> list[Statement]:
         ("Best", best_case(digest)),
         ("Where it pays and where not", each_slice(parts, where_it_pays)),
         ("Where the time goes", each_slice(parts, time_moved)),
-        ("Against the floor", each_slice(parts, against_floor)),
-        ("With reverse mapping", each_slice(parts, with_rmap)),
+        ("Against the floor", each_slice(parts, against_floor) or no_floor(digest)),
+        ("Against other eager copies", each_slice(parts, against_other_copies)),
         ("How sure", how_sure(digest, parts)),
     )
     return [Statement(heading, text) for heading, text in said if text]

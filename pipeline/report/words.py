@@ -79,6 +79,20 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def few(items: Sequence[str], most: int = 8) -> str:
+    """Return what ``listed`` does, the last ones only counted if there are more than ``most``."""
+    if len(items) <= most:
+        return listed(items)
+    return f"{', '.join(items[: most - 1])} and {len(items) - most + 1} others"
+
+
+def spread_of(items: Sequence[str], noun: str, most: int = 4) -> str:
+    """Return items in their order, or the first and the last of them if there are more than ``most``."""
+    if len(items) <= most:
+        return ", ".join(items)
+    return f"{counted(len(items), noun)}, from {items[0]} to {items[-1]}"
+
+
 def counted(count: int, noun: str) -> str:
     """Return ``1 cell`` or ``2,430 cells``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,7 @@
-"""Records of the heap: taken from a list of free ones or from the top, given back to the list."""
+"""Records of the heap: taken from a list of free ones or from the top, given back to the list.
+
+Nothing here can fail: before each event ``loop`` makes sure that the heap has room for whatever it may take.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,10 @@ if TYPE_CHECKING:
 
 @jit
 def take(h: IntArray, kind: int) -> int:
-    """Return a record of a kind, all zero."""
+    """Return a record of a kind; its words are whatever they were."""
     record = h[FREE + kind]
     if record:
         h[FREE + kind] = h[record]
-        h[record] = 0
     else:
         record = h[TOP]
         h[TOP] = record + h[WORDS + kind]
@@ -26,6 +28,6 @@ def take(h: IntArray, kind: int) -> int:
 
 @jit
 def give(h: IntArray, kind: int, record: int) -> None:
-    """Give a record back; all its words but the first are zero already."""
+    """Give a record back."""
     h[record] = h[FREE + kind]
     h[FREE + kind] = record

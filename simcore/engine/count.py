@@ -9,18 +9,20 @@ from simcore.engine.arena import take
 from simcore.heap import (
     ACTS_AT,
     BUCKETS,
+    CHAIN,
     HIGH,
     LATEST,
     N_BUCKETS,
     NOW_CACHE,
-    NOW_CHAINS,
     NOW_CHARGED,
     NOW_LEAVES,
     NOW_MMS,
     NOW_PAGES,
+    NOW_RMAP,
     NOW_RSS,
     NOW_UPPERS,
     PAGE_BYTES,
+    RMAP,
     RMAP_BYTES,
     VECTOR,
     VECTOR_ACTS,
@@ -65,21 +67,31 @@ REFS_TAKEN, REFS_DROPPED = _word("refs_taken"), _word("refs_dropped")
 RMAP_ADDED, RMAP_REMOVED = _word("rmap_added"), _word("rmap_removed")
 TLB_PAGE, TLB_RANGE, TLB_MM = _word("tlb_flush_page"), _word("tlb_flush_range"), _word("tlb_flush_mm")
 TLB_REACHED = _word("tlb_mms_reached")
+MPROTECTS, MADVISES = _word("mprotects"), _word("madvises")
+STACK_GROWS, RECLAIMS = _word("stack_grows"), _word("reclaims")
+FAULTS_SWAP, MAPPED_AROUND = _word("faults_swap"), _word("ptes_mapped_around")
+VISITED_MPROTECT, CHANGED_MPROTECT = _word("ptes_visited_mprotect"), _word("ptes_changed_mprotect")
+VISITED_RECLAIM, UNMAPPED_RECLAIM = _word("ptes_visited_reclaim"), _word("ptes_unmapped_reclaim")
+PAGES_RECLAIMED, SWAPPED_OUT = _word("pages_reclaimed"), _word("pages_swapped_out")
+READ_BACK = _word("pages_read_back")
 
 KIND_MMAP, KIND_MUNMAP = EVENT_KIND["mmap"], EVENT_KIND["munmap"]
 KIND_READ_FAULT, KIND_WRITE_FAULT = EVENT_KIND["read_fault"], EVENT_KIND["write_fault"]
 KIND_FORK, KIND_VFORK = EVENT_KIND["fork"], EVENT_KIND["vfork"]
 KIND_EXEC, KIND_EXIT = EVENT_KIND["exec"], EVENT_KIND["exit"]
+KIND_MPROTECT, KIND_MADVISE = EVENT_KIND["mprotect"], EVENT_KIND["madvise"]
+KIND_STACK_GROW, KIND_RECLAIM = EVENT_KIND["stack_grow"], EVENT_KIND["reclaim"]
+KIND_DEFERRED_COPY = EVENT_KIND["deferred_copy"]
 
 _MULTIPLIER = 16777619  # FNV-1a's 32-bit prime
 _MASK = 0x7FFFFFFF  # 31 bits: the product below stays within int64, compiled or not
 
 
 @jit
-def flush(h: IntArray, kind: int) -> None:
-    """Count a TLB flush that reaches the one mm it is for."""
+def flush(h: IntArray, kind: int, reached: int) -> None:
+    """Count a TLB flush and the mms that it reaches."""
     h[kind] += 1
-    h[TLB_REACHED] += 1
+    h[TLB_REACHED] += reached
 
 
 @jit
@@ -126,19 +138,14 @@ def _find_vector(h: IntArray, kind: int) -> int:
 @jit
 def sample(h: IntArray) -> None:
     """Keep the highest value of each level; the order is that of simcore.acts.LEVELS."""
-    page = h[PAGE_BYTES]
-    _keep(h, 0, h[NOW_MMS])
-    _keep(h, 1, h[NOW_LEAVES])
-    _keep(h, 2, h[NOW_UPPERS])
-    _keep(h, 3, (h[NOW_LEAVES] + h[NOW_UPPERS]) * page)
-    _keep(h, 4, h[NOW_CHARGED] * page)
-    _keep(h, 5, h[NOW_CHAINS] * h[RMAP_BYTES])
-    _keep(h, 6, h[NOW_PAGES])
-    _keep(h, 7, h[NOW_CACHE])
-    _keep(h, 8, h[NOW_RSS])
-
-
-@jit
-def _keep(h: IntArray, level: int, value: int) -> None:
-    """Keep the higher of a level's highest value and this one."""
-    h[HIGH + level] = max(h[HIGH + level], value)
+    tables = h[NOW_LEAVES] + h[NOW_UPPERS]
+    elements = h[NOW_RMAP] if h[RMAP] == CHAIN else 0
+    h[HIGH] = max(h[HIGH], h[NOW_MMS])
+    h[HIGH + 1] = max(h[HIGH + 1], h[NOW_LEAVES])
+    h[HIGH + 2] = max(h[HIGH + 2], h[NOW_UPPERS])
+    h[HIGH + 3] = max(h[HIGH + 3], tables * h[PAGE_BYTES])
+    h[HIGH + 4] = max(h[HIGH + 4], h[NOW_CHARGED] * h[PAGE_BYTES])
+    h[HIGH + 5] = max(h[HIGH + 5], elements * h[RMAP_BYTES])
+    h[HIGH + 6] = max(h[HIGH + 6], h[NOW_PAGES])
+    h[HIGH + 7] = max(h[HIGH + 7], h[NOW_CACHE])
+    h[HIGH + 8] = max(h[HIGH + 8], h[NOW_RSS])

@@ -1,183 +1,313 @@
-"""The verbs for one page: touch, fault, install, copy on write. Reads like ``simcore.oracle.faults``."""
+"""Touches: which pages of a read or write fault, what the first fault of a table does to the table, in what order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.engine.count import (
-    FAULTS_ANON,
-    FAULTS_COW_COPY,
-    FAULTS_COW_REUSE,
-    FAULTS_FILE_MAP,
-    FAULTS_TABLE_ONLY,
-    FAULTS_ZERO_PAGE,
-    KIND_READ_FAULT,
-    KIND_WRITE_FAULT,
-    PAGES_COPIED,
-    PAGES_ZEROED,
-    REFS_DROPPED,
-    REFS_TAKEN,
-    TLB_PAGE,
-    flush,
-    record,
-)
-from simcore.engine.records import file_page, new_page, new_table, set_slot
-from simcore.engine.runs import serve_run
-from simcore.engine.tables import is_private, reopen, rmap_added, rmap_removed, table_at, unshare
-from simcore.engine.vmas import find_vma
+from simcore.engine.around import map_blocks
+from simcore.engine.count import KIND_READ_FAULT, KIND_WRITE_FAULT, LEAF_LINKED, record
+from simcore.engine.frames import row_of
+from simcore.engine.records import charge_sharer, file_record, set_slot
+from simcore.engine.rows import BELOW, BIT, mask, within, words_of
+from simcore.engine.serve import map_file_pages, map_zero_pages, serve_write, table_only
+from simcore.engine.sharing import make_own
+from simcore.engine.swapping import swap_in
+from simcore.engine.tables import diverge, is_linked, new_table, table_at
+from simcore.engine.vmas import covers, first_page, is_private, vma_from
+from simcore.events import Op
 from simcore.heap import (
+    ANY_FAULT,
+    AROUND,
     ENTRIES,
-    FILE_PRIVATE,
-    FRAME_FILE_PAGE,
-    FRAME_MAPCOUNT,
-    FRAME_SHIFT,
+    EXEMPT,
+    FILE_TABLE,
+    FILE_TABLES,
+    KIND_A,
     MM_SLOTS,
     NOW_RSS,
     PRESENT,
-    PTE_WRITABLE,
+    REST,
+    ROW,
     SLOT_WRITABLE,
+    SWAP,
+    TABLE_COUNT,
+    TABLE_EXTRA,
+    TABLE_KEY,
+    TABLE_KEY_NEXT,
+    TABLE_KEY_PAGE,
     TABLE_MAPPED,
-    TABLE_MARKED,
-    TABLE_PTES,
-    TABLE_REFCOUNT,
+    TOUCHED,
+    UNSHARE_ON,
+    VMA_ANON,
     VMA_END,
-    VMA_KIND,
+    VMA_FILE,
+    VMA_OFFSET,
     VMA_SHIFT,
     VMA_START,
     VMA_WRITABLE,
-    ZERO_FRAME,
+    WRITE,
+    WRITE_AND_READ,
 )
-from simcore.jit import jit
+from simcore.jit import jit, lowest
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
+Words = tuple[int, int]
+WRITES = Op.WRITE.value
+
 
 @jit
-def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray, write: bool) -> None:  # noqa: FBT001
-    """Read or write the pages of an event, one after another; each fault is recorded by itself."""
-    start, count, stride = event[2], event[3], event[4]
+def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> None:
+    """Read or write the pages of an event: a range table by table and vma by vma, listed ones one after another."""
+    at, left, stride = event[2], event[3], event[4]
+    writes = event[0] == WRITES
     entries = h[ENTRIES]
     vma = 0
-    step = 0
-    while step < count:
-        vpn = pages[start + step] if stride == 0 else start + step * stride
+    while left > 0:
+        vpn = at if stride else pages[at]
         if vma == 0 or vpn < h[vma + VMA_START] or vpn >= h[vma + VMA_END]:
-            vma = find_vma(h, mm, vpn)
+            vma = vma_from(h, mm, vpn)
         number = vpn // entries
-        slot = h[mm + MM_SLOTS + number - h[vma + VMA_SHIFT]]
-        pte = h[slot // 2 + TABLE_PTES + vpn - number * entries] if slot else 0
-        served = 1
-        if pte == 0 or (write and (slot & SLOT_WRITABLE == 0 or pte & PTE_WRITABLE == 0)):
-            served = serve_run(h, mm, vma, event, step) if pte == 0 and stride > 0 else 0
-            if served == 0:
-                handle_fault(h, mm, vma, vpn, write)
-                record(h, KIND_WRITE_FAULT if write else KIND_READ_FAULT, 1)
-                served = 1
-        step += served
+        place, low = number - h[vma + VMA_SHIFT], vpn - number * entries
+        here = 1
+        if stride:
+            limit = min(h[vma + VMA_END] - number * entries, entries)
+            here = left if stride == 1 else (limit - low + stride - 1) // stride
+            here = min(left, here, limit - low)
+        words = words_of(low, low + (here - 1) * stride + 1)
+        if stride or _may_fault(h, mm, place, low, writes):
+            _select(h, words, low, here, stride)
+            if writes:
+                write_table(h, mm, vma, place, words)
+            else:
+                read_table(h, mm, vma, place, words)
+        at += here * stride if stride else 1
+        left -= here
 
 
 @jit
-def handle_fault(h: IntArray, mm: int, vma: int, vpn: int, write: bool) -> None:  # noqa: FBT001
-    """Serve one minor fault: first the table, then the ordinary decision about the page."""
-    number = vpn // h[ENTRIES]
-    place = number - h[vma + VMA_SHIFT]
-    if h[mm + MM_SLOTS + place] == 0:
-        set_slot(h, mm, place, new_table(h), SLOT_WRITABLE)
-    if write:
-        make_table_ours(h, mm, place)
-    table = table_at(h, mm, place)
-    at = table + TABLE_PTES + vpn - number * h[ENTRIES]
-    pte = h[at]
-    if pte == 0:
-        install(h, table, vma, vpn, write)
-    elif pte & PTE_WRITABLE:
-        h[FAULTS_TABLE_ONLY] += 1
-        flush(h, TLB_PAGE)
-    else:
-        copy_on_write(h, table, at, pte)
-
-
-@jit
-def make_table_ours(h: IntArray, mm: int, place: int) -> None:
-    """Before a write: unshare a shared table; reopen a write-protected directory entry of a sole user."""
+def _may_fault(h: IntArray, mm: int, place: int, index: int, writes: bool) -> bool:  # noqa: FBT001 - numba takes no keywords
+    """Return whether an access to one pte faults."""
     slot = h[mm + MM_SLOTS + place]
-    if h[slot // 2 + TABLE_REFCOUNT] > 1:
-        unshare(h, mm, place)
-    elif slot & SLOT_WRITABLE == 0:
-        reopen(h, mm, place)
+    word, bit = index // 64, BIT[index % 64]
+    if slot == 0 or h[row_of(h, slot // 2, PRESENT) + word] & bit == 0:
+        return True
+    return writes and (slot & SLOT_WRITABLE == 0 or h[row_of(h, slot // 2, WRITE) + word] & bit == 0)
 
 
 @jit
-def install(h: IntArray, table: int, vma: int, vpn: int, write: bool) -> None:  # noqa: FBT001
-    """Fill an empty pte. A read fault in a linked table fills it for every mm that reaches it."""
-    at = table + TABLE_PTES + vpn % h[ENTRIES]
-    anonymous = is_private(h, vma) and not is_file(h, vma)
-    if anonymous and not write:
-        h[FAULTS_ZERO_PAGE] += 1
-        h[at] = (ZERO_FRAME << FRAME_SHIFT) | PRESENT
-    elif anonymous:
-        h[FAULTS_ANON] += 1
-        h[PAGES_ZEROED] += 1
-        map_ours(h, table, at, new_page(h))
-    elif is_private(h, vma) and write:
-        h[FAULTS_COW_COPY] += 1
-        h[PAGES_COPIED] += 1
-        file_page(h, vma, vpn)
-        map_ours(h, table, at, new_page(h))
+def _select(h: IntArray, words: Words, low: int, count: int, stride: int) -> None:
+    """Set the row TOUCHED to so many pages from an index on, ``stride`` apart."""
+    touched = mask(h, TOUCHED)
+    if stride <= 1:
+        for word in range(words[0], words[1]):
+            h[touched + word] = within(word, low, low + count)
+        return
+    for word in range(words[0], words[1]):
+        h[touched + word] = 0
+    for index in range(low, low + count * stride, stride):
+        h[touched + index // 64] |= BIT[index % 64]
+
+
+@jit
+def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
+    """Write to the pages of row TOUCHED, which lie in one vma and one table."""
+    slot = h[mm + MM_SLOTS + place]
+    table = slot // 2
+    first = -1  # the page whose fault changes the table
+    if slot == 0:
+        first = _first_touched(h, words)
+        _provide_table(h, mm, vma, place)
+    elif not is_linked(h, table):
+        if h[table + TABLE_COUNT] > 1 and _first_write_fault(h, table, words) >= 0:
+            diverge(h, mm, place)
+    elif h[table + TABLE_KEY] == 0:
+        closed = slot & SLOT_WRITABLE == 0
+        if (closed or h[table + TABLE_COUNT] > 1) and (closed or not is_exempt(h, vma, place)):
+            first = _first_touched(h, words) if closed else _first_write_fault(h, table, words)
+            if first >= 0:
+                make_own(h, mm, place)
+    turns = 1
+    if first >= 0:
+        table = table_at(h, mm, place)
+        right = h[row_of(h, table, PRESENT) + first // 64] & h[row_of(h, table, WRITE) + first // 64]
+        if right & BIT[first % 64]:
+            table_only(h, KIND_WRITE_FAULT, slot != 0)
+            _keep_behind(h, words, first)
+        else:
+            turns = _set_aside(h, words, first)
+    for turn in range(turns):
+        serve_write(h, mm, vma, place, words)
+        if turn + 1 < turns:
+            _bring_back(h, words)
+
+
+@jit
+def _keep_behind(h: IntArray, words: Words, index: int) -> None:
+    """Take a page and those before it out of the row TOUCHED."""
+    touched = mask(h, TOUCHED)
+    for word in range(words[0], index // 64):
+        h[touched + word] = 0
+    h[touched + index // 64] &= ~BELOW[index % 64 + 1]
+
+
+@jit
+def _set_aside(h: IntArray, words: Words, index: int) -> int:
+    """Leave one page in the row TOUCHED, and move those behind it to the row REST; returns 2 if there are any, else 1."""
+    _keep_behind(h, words, index)
+    touched, rest = mask(h, TOUCHED), mask(h, REST)
+    left = 0
+    for word in range(words[0], words[1]):
+        h[rest + word] = h[touched + word]
+        left |= h[touched + word]
+        h[touched + word] = 0
+    h[touched + index // 64] = BIT[index % 64]
+    return 2 if left else 1
+
+
+@jit
+def _bring_back(h: IntArray, words: Words) -> None:
+    """Move the row REST back to TOUCHED."""
+    touched, rest = mask(h, TOUCHED), mask(h, REST)
+    for word in range(words[0], words[1]):
+        h[touched + word] = h[rest + word]
+
+
+@jit
+def read_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
+    """Read the pages of row TOUCHED, which lie in one vma and one table."""
+    slot = h[mm + MM_SLOTS + place]
+    table = slot // 2
+    first = -1  # the page whose fault changes the table
+    if slot == 0:
+        first = _first_touched(h, words)
+        _provide_table(h, mm, vma, place)
     else:
-        h[FAULTS_FILE_MAP] += 1
-        h[REFS_TAKEN] += 1
-        # A shared mapping's pte is as writable as its vma from the first touch on (vm_page_prot).
-        shared_writable = h[vma + VMA_WRITABLE] == 1 and not is_private(h, vma)
-        map_page(h, table, at, file_page(h, vma, vpn), PTE_WRITABLE if shared_writable else 0)
+        absent = _first_absent(h, table, words)
+        if absent < 0:
+            return
+        if not is_linked(h, table):
+            diverge(h, mm, place)
+        elif h[table + TABLE_KEY] == 0 and _read_needs_own(h, table, slot):
+            make_own(h, mm, place)
+            first = absent
+    turns = 1
+    if first >= 0:
+        if h[row_of(h, table_at(h, mm, place), PRESENT) + first // 64] & BIT[first % 64]:
+            table_only(h, KIND_READ_FAULT, slot != 0)
+            _keep_behind(h, words, first)
+        else:
+            turns = _set_aside(h, words, first)
+    for turn in range(turns):
+        _serve_read(h, mm, vma, place, words)
+        if turn + 1 < turns:
+            _bring_back(h, words)
 
 
 @jit
-def is_file(h: IntArray, vma: int) -> bool:
-    """Return whether a private vma maps a file."""
-    return h[vma + VMA_KIND] == FILE_PRIVATE
+def _read_needs_own(h: IntArray, table: int, slot: int) -> bool:
+    """Return whether a read fault must first make a linked table the mm's own."""
+    if h[UNSHARE_ON] == WRITE_AND_READ:
+        return h[table + TABLE_COUNT] > 1
+    return h[UNSHARE_ON] == ANY_FAULT and slot & SLOT_WRITABLE == 0
 
 
 @jit
-def map_page(h: IntArray, table: int, at: int, frame: int, writable: int) -> None:
-    """Put a page in an empty pte: mapcount, rmap and rss of every mm that reaches the table."""
-    h[at] = (frame << FRAME_SHIFT) | writable | PRESENT
-    h[frame + FRAME_MAPCOUNT] += 1
-    h[table + TABLE_MAPPED] += 1
-    h[NOW_RSS] += h[table + TABLE_REFCOUNT]
-    rmap_added(h, 1)
-
-
-@jit
-def map_ours(h: IntArray, table: int, at: int, frame: int) -> None:
-    """Put a new anonymous page, writable, in an empty pte of a table of our own; the mark no longer holds."""
-    map_page(h, table, at, frame, PTE_WRITABLE)
-    h[table + TABLE_MARKED] = 0
-
-
-@jit
-def copy_on_write(h: IntArray, table: int, at: int, pte: int) -> None:
-    """Write to a present, read-only pte: reuse an anonymous page that no other pte holds, else copy."""
-    frame = pte >> FRAME_SHIFT
-    if frame != ZERO_FRAME and h[frame + FRAME_FILE_PAGE] == 0 and h[frame + FRAME_MAPCOUNT] == 1:
-        h[FAULTS_COW_REUSE] += 1
-        h[at] = pte | PTE_WRITABLE
-        h[table + TABLE_MARKED] = 0
+def _serve_read(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
+    """Serve reads of pages of one vma in one table; those that are present do not fault."""
+    table = table_at(h, mm, place)
+    touched, absent, present = mask(h, TOUCHED), mask(h, KIND_A), row_of(h, table, PRESENT)
+    left = 0
+    for word in range(words[0], words[1]):
+        bits = h[touched + word] & ~h[present + word]
+        if bits and h[table + TABLE_EXTRA]:
+            swapped = bits & h[h[table + TABLE_EXTRA] + SWAP * h[ROW] + word]
+            bits ^= swapped
+            while swapped:
+                swap_in(h, mm, place, word * 64 + lowest(swapped), False)  # noqa: FBT003 - numba takes no keywords
+                record(h, KIND_READ_FAULT, 1)
+                swapped &= swapped - 1
+        h[absent + word] = bits
+        left |= bits
+    if left == 0:
+        return
+    if h[vma + VMA_FILE] < 0:
+        map_zero_pages(h, table, words)
+    elif h[AROUND] > 1:
+        map_blocks(h, vma, place, table, words)
     else:
-        h[FAULTS_COW_COPY] += 1
-        h[PAGES_ZEROED if frame == ZERO_FRAME else PAGES_COPIED] += 1
-        if frame != ZERO_FRAME:
-            unmap_page(h, table, frame)
-        map_ours(h, table, at, new_page(h))
-    flush(h, TLB_PAGE)
+        map_file_pages(h, vma, place, table, (words[0], words[1], KIND_READ_FAULT))
 
 
 @jit
-def unmap_page(h: IntArray, table: int, frame: int) -> None:
-    """Take a page that others hold too out of a pte of a table of our own."""
-    rmap_removed(h, 1, h[frame + FRAME_MAPCOUNT])
-    h[frame + FRAME_MAPCOUNT] -= 1
-    h[table + TABLE_MAPPED] -= 1
-    h[NOW_RSS] -= 1
-    h[REFS_DROPPED] += 1
+def _first_touched(h: IntArray, words: Words) -> int:
+    """Return the lowest index of the row TOUCHED."""
+    touched = mask(h, TOUCHED)
+    for word in range(words[0], words[1]):
+        if h[touched + word]:
+            return word * 64 + lowest(h[touched + word])
+    return -1
+
+
+@jit
+def _first_write_fault(h: IntArray, table: int, words: Words) -> int:
+    """Return the lowest index of the row TOUCHED whose pte is not present and writable, -1 if there is none."""
+    touched, present, write = mask(h, TOUCHED), row_of(h, table, PRESENT), row_of(h, table, WRITE)
+    for word in range(words[0], words[1]):
+        bits = h[touched + word] & ~(h[present + word] & h[write + word])
+        if bits:
+            return word * 64 + lowest(bits)
+    return -1
+
+
+@jit
+def _first_absent(h: IntArray, table: int, words: Words) -> int:
+    """Return the lowest index of the row TOUCHED whose pte is not present, -1 if there is none."""
+    touched, present = mask(h, TOUCHED), row_of(h, table, PRESENT)
+    for word in range(words[0], words[1]):
+        bits = h[touched + word] & ~h[present + word]
+        if bits:
+            return word * 64 + lowest(bits)
+    return -1
+
+
+@jit
+def is_exempt(h: IntArray, vma: int, place: int) -> bool:
+    """Return whether a vma is a writable shared mapping whose writes leave a linked table linked."""
+    if h[EXEMPT] == 0 or h[vma + VMA_WRITABLE] == 0 or is_private(h, vma):
+        return False
+    return covers(h, vma, first_page(h, place))
+
+
+@jit
+def _provide_table(h: IntArray, mm: int, vma: int, place: int) -> None:
+    """Fill an empty slot: with a new table, or with the one that the mapped file has for this place."""
+    if h[FILE_TABLES] == 0 or not _shares_through_file(h, vma, place):
+        set_slot(h, mm, place, new_table(h, mm) * 2 + SLOT_WRITABLE)
+        return
+    page = h[vma + VMA_OFFSET] + first_page(h, place) - h[vma + VMA_START]
+    key = page * 2 + h[vma + VMA_WRITABLE]
+    link = file_record(h, h[vma + VMA_FILE]) + FILE_TABLE
+    table = h[link]
+    while table and h[table + TABLE_KEY_PAGE] != key:
+        table = h[table + TABLE_KEY_NEXT]
+    if table:
+        h[table + TABLE_COUNT] += 1
+        h[NOW_RSS] += h[table + TABLE_MAPPED]
+        h[LEAF_LINKED] += 1
+        charge_sharer(h, table, mm)
+    else:
+        table = new_table(h, mm)
+        h[table + TABLE_KEY] = h[vma + VMA_FILE] + 1
+        h[table + TABLE_KEY_PAGE] = key
+        h[table + TABLE_KEY_NEXT] = h[link]
+        h[link] = table
+    set_slot(h, mm, place, table * 2 + SLOT_WRITABLE)
+
+
+@jit
+def _shares_through_file(h: IntArray, vma: int, place: int) -> bool:
+    """Return whether mms share the table of a slot through its file: all of it one mapping that nobody copies."""
+    alike = not is_private(h, vma) or (h[vma + VMA_WRITABLE] == 0 and h[vma + VMA_ANON] == 0)
+    return h[vma + VMA_FILE] >= 0 and alike and covers(h, vma, first_page(h, place))

@@ -8,31 +8,60 @@ import numpy as np
 
 from simcore.designs import AXES
 from simcore.errors import LimitExceeded
-from simcore.events import Op, Trace
+from simcore.events import EVENT_DTYPE, KIND_MASK, STACK_GROWTH_PAGES, Op, Trace, VmaKind
 from simcore.heap import (
-    CHAINS,
+    AROUND,
+    CHARGE,
+    DONTNEED,
     ENTRIES,
+    EXEMPT,
+    EXTRA,
+    FILE_FIRST,
+    FILE_LOW,
+    FILE_PAGES,
     FILE_PAGES_AT,
+    FILE_TABLES,
     FILE_WORDS,
     FILES_AT,
     FIXED_WORDS,
-    FRAME,
-    FRAME_WORDS,
+    FORK,
+    HAND_TASK,
+    HAND_VPN,
+    INHERIT,
+    LAST_SHARER,
+    LAZY,
     LINKS,
+    MASKS_AT,
+    MEMO,
+    MEMO_WORDS,
     MM,
     MM_SLOTS,
+    MORE_THAN,
+    N_EXTRA_ROWS,
+    N_MASKS,
+    N_TABLE_ROWS,
     PAGE_BYTES,
+    PER_SHARER,
     PLACES,
     PLACES_AT,
-    PROTECTS_SOURCE,
+    RECLAIM,
+    RMAP,
     RMAP_BYTES,
+    ROW,
+    SHARE,
+    SHARE_ROW,
     SIZE,
+    SLICE,
+    SLICE_ROW,
+    SOURCE,
     SPANS_AT,
     TABLE,
-    TABLE_PTES,
+    TABLE_ROWS,
     TASK_WORDS,
+    TASKS,
     TASKS_AT,
     TOP,
+    UNSHARE_ON,
     UPPER_LEVELS,
     UPPERS,
     USER_PAGES,
@@ -42,6 +71,8 @@ from simcore.heap import (
     VMA_WORDS,
     WORDS,
     WRPROTECT,
+    ZAP,
+    ZAP_WHOLE,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +94,7 @@ def new_heap(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
         The tables alone need more bytes than the limit.
     """
     rows = np.concatenate([trace.events[trace.events["op"] == Op.MMAP], trace.image_rows])
-    place, span = _places(rows, geometry)
+    place, span = _places(np.concatenate([rows, _grown(trace)]), geometry)
     highest = int(rows["file"].max(initial=-1)) + 1
     reach = int((rows["offset"] + rows["count"]).max(initial=0))
     if (highest * FILE_WORDS + reach + trace.tasks * TASK_WORDS) * 8 > limit:
@@ -73,6 +104,7 @@ def new_heap(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
         )
     file, file_pages = _files(rows)
     regions = [
+        (MASKS_AT, np.zeros(N_MASKS * _row_words(geometry), np.int64)),
         (TASKS_AT, np.zeros(trace.tasks * TASK_WORDS, np.int64)),
         (PLACES_AT, place.ravel()),
         (SPANS_AT, span.ravel()),
@@ -87,27 +119,62 @@ def new_heap(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
         heap[at : at + len(words)] = words
         at += len(words)
     heap[TOP], heap[SIZE] = top, len(heap)
-    _set_constants(heap, design, geometry)
-    heap[PLACES], heap[UPPERS] = len(place), len(span)
+    _set_geometry(heap, geometry)
+    _set_design(heap, design, geometry)
+    heap[TASKS], heap[PLACES], heap[UPPERS] = trace.tasks, len(place), len(span)
     heap[WORDS + MM] = MM_SLOTS + len(place) + len(span)
     return heap
 
 
-def _set_constants(heap: IntArray, design: Design, geometry: Geometry) -> None:
-    """Write the geometry's and the design's values, and the sizes of records, into a heap."""
+def _row_words(geometry: Geometry) -> int:
+    """Return the words of a row."""
+    return -(-geometry.entries // 64)
+
+
+def _set_geometry(heap: IntArray, geometry: Geometry) -> None:
+    """Write the geometry's values and the sizes of records into a heap."""
+    row = _row_words(geometry)
     heap[ENTRIES] = geometry.entries
+    heap[ROW] = row
     heap[UPPER_LEVELS] = geometry.levels - 2
     heap[PAGE_BYTES] = geometry.page_bytes
     heap[RMAP_BYTES] = geometry.rmap_element_bytes
     heap[USER_PAGES] = geometry.user_pages
-    heap[LINKS] = design.shares_tables
-    heap[WRPROTECT] = list(AXES["wrprotect"]).index(design.wrprotect) if design.wrprotect else -1
-    heap[PROTECTS_SOURCE] = design.source == "wrprotect"
-    heap[CHAINS] = design.rmap == "pte_chain"
+    heap[HAND_TASK] = heap[HAND_VPN] = -1
     heap[WORDS + VMA] = VMA_WORDS
-    heap[WORDS + TABLE] = TABLE_PTES + geometry.entries
-    heap[WORDS + FRAME] = FRAME_WORDS
+    heap[WORDS + TABLE] = TABLE_ROWS + N_TABLE_ROWS * row
+    heap[WORDS + EXTRA] = N_EXTRA_ROWS * row
+    heap[WORDS + SHARE] = SHARE_ROW + row
+    heap[WORDS + SLICE] = SLICE_ROW + row
     heap[WORDS + VECTOR] = VECTOR_WORDS
+    heap[WORDS + MEMO] = MEMO_WORDS
+
+
+def _set_design(heap: IntArray, design: Design, geometry: Geometry) -> None:
+    """Write the numbers of a design's axis values into a heap; axes of linked tables are 0 where none is linked."""
+    for word, axis in (
+        (FORK, "fork"),
+        (INHERIT, "inherit"),
+        (RMAP, "rmap"),
+        (RECLAIM, "reclaim"),
+        (DONTNEED, "dontneed"),
+        (FILE_TABLES, "file_tables"),
+        (WRPROTECT, "wrprotect"),
+        (LINKS, "links"),
+        (UNSHARE_ON, "unshare_on"),
+        (EXEMPT, "shared_writes"),
+        (LAST_SHARER, "last_sharer"),
+        (SOURCE, "source"),
+        (PER_SHARER, "page_refs"),
+        (CHARGE, "charge"),
+    ):
+        value = getattr(design, axis)
+        heap[word] = 0 if value is None else list(AXES[axis]).index(value)
+    heap[ZAP] = ZAP_WHOLE if design.zap is None else list(AXES["zap"]).index(design.zap)
+    heap[AROUND] = 1 if design.fault_around == "none" else geometry.fault_around_pages
+    heap[MORE_THAN] = design.more_than or 0
+    # Equal tables share a record, unless some are linked besides, or pte_chains want each page's mapcount.
+    heap[LAZY] = design.fork == "copy" and design.rmap != "pte_chain"
 
 
 def _places(rows: npt.NDArray[np.void], geometry: Geometry) -> tuple[IntArray, IntArray]:
@@ -131,8 +198,26 @@ def _places(rows: npt.NDArray[np.void], geometry: Geometry) -> tuple[IntArray, I
 def _files(rows: npt.NDArray[np.void]) -> tuple[IntArray, int]:
     """Return the table ``file``, and how many file pages the mappings of a trace reach."""
     backed = rows[rows["file"] >= 0]
-    file = np.zeros((int(backed["file"].max(initial=-1)) + 1, 3), np.int64)
-    np.maximum.at(file[:, 1], backed["file"], backed["offset"] + backed["count"])
-    total = int(file[:, 1].sum())
-    file[:, 0] = np.cumsum(file[:, 1]) - file[:, 1]
-    return file, total
+    file = np.zeros((int(backed["file"].max(initial=-1)) + 1, FILE_WORDS), np.int64)
+    low, high = np.full(len(file), np.iinfo(np.int64).max), np.zeros(len(file), np.int64)
+    np.minimum.at(low, backed["file"], backed["offset"])
+    np.maximum.at(high, backed["file"], backed["offset"] + backed["count"])
+    low = np.minimum(low, high)  # files that nothing maps have no pages
+    file[:, FILE_PAGES] = high - low
+    file[:, FILE_LOW] = low
+    file[:, FILE_FIRST] = np.cumsum(high - low) - high  # before: the pages of earlier files
+    return file, int((high - low).sum())
+
+
+def _grown(trace: Trace) -> npt.NDArray[np.void]:
+    """Return rows for the pages that growing stacks may come to hold, as MMAP rows."""
+    events = trace.events
+    stacks = np.concatenate([events[events["op"] == Op.MMAP], trace.image_rows])
+    tops = np.unique(stacks["start"][(stacks["arg"] & KIND_MASK) == VmaKind.STACK])
+    starts = np.unique(events["start"][events["op"] == Op.GROW])
+    near = (tops[:, None] > starts) & (tops[:, None] - starts <= STACK_GROWTH_PAGES)
+    which, low = np.nonzero(near)
+    rows = np.zeros(len(which), EVENT_DTYPE)
+    rows["start"], rows["file"] = starts[low], -1
+    rows["count"] = tops[which] - starts[low]
+    return rows

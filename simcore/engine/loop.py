@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from simcore.engine.count import (
+    CHANGED_MPROTECT,
     EXECS,
     EXITS,
     FORKS,
+    KIND_DEFERRED_COPY,
     KIND_EXEC,
     KIND_EXIT,
     KIND_FORK,
+    KIND_MADVISE,
     KIND_MMAP,
+    KIND_MPROTECT,
     KIND_MUNMAP,
+    KIND_RECLAIM,
+    KIND_STACK_GROW,
     KIND_VFORK,
     LEAF_DROPPED,
+    LEAF_REUSED,
+    LEAF_UNSHARED,
+    MADVISES,
     MMAPS,
+    MPROTECTS,
     MUNMAPS,
     N_ACTS,
+    RECLAIMS,
+    STACK_GROWS,
     TLB_MM,
     TLB_RANGE,
     VFORKS,
@@ -25,54 +39,45 @@ from simcore.engine.count import (
     sample,
 )
 from simcore.engine.faults import touch
-from simcore.engine.records import free_mm, new_mm, task_record, upper_tables, upper_word
-from simcore.engine.tables import copy_tables, link_tables
-from simcore.engine.vmas import copy_vmas, find_vma, map_vma, overlaps, unmap
-from simcore.errors import Refusal
-from simcore.events import IntArray, Op
+from simcore.engine.forks import fork_mm
+from simcore.engine.reclaiming import reclaim
+from simcore.engine.records import free_mm, new_mm, task_record
+from simcore.engine.refusals import DONE, mm_of, refusal
+from simcore.engine.room import short_of_room
+from simcore.engine.sharing import copy_deferred, separate
+from simcore.engine.vmas import insert, move_start, new_vma, vma_from
+from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, protect, take_away
+from simcore.events import Op
 from simcore.heap import (
     ACTS_AT,
-    FRAME,
-    LINKS,
-    MM,
-    MM_POPULATED,
-    MM_VMAS,
-    NEEDED,
-    NOW_CHARGED,
-    PLACES,
+    ENTRIES,
+    MM_PENDING,
+    MM_SLOTS,
     SIZE,
-    TABLE,
+    TABLE_COUNT,
     TASK_LENDER,
     TASK_MM,
     TASK_WAITS,
     TOP,
-    UPPERS,
     USER_PAGES,
-    VECTOR,
-    VMA,
     VMA_END,
+    VMA_SHIFT,
     VMA_START,
-    VMA_WRITABLE,
-    WORDS,
 )
-from simcore.jit import jit
+from simcore.jit import entry, jit
 
-DONE, GROW, OVERRUN = 0, -1, -2
+if TYPE_CHECKING:
+    from simcore.events import IntArray, IntRows
+
+GROW, OVERRUN, RARE = -1, -2, -3
 MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
-NO_SUCH_TASK, TASK_ALIVE = Refusal.NO_SUCH_TASK.value, Refusal.TASK_ALIVE.value
-OVERLAP, NOT_MAPPED, NOT_WRITABLE = (
-    Refusal.OVERLAP.value,
-    Refusal.NOT_MAPPED.value,
-    Refusal.NOT_WRITABLE.value,
-)
-BORROWS, WAITS = Refusal.BORROWS.value, Refusal.WAITS.value
-# Distinct act vectors that the faults of one event can have besides one for each table made or unshared:
-# fault class x new or known file page x zeroed or copied, generously.
-_PLAIN_VECTORS = 32
+MPROTECT, DONTNEED = Op.MPROTECT.value, Op.DONTNEED.value
+RECLAIM = Op.RECLAIM.value
+FIRST_RARE = MPROTECT  # operations from here on are done by run_any
 
 
-@jit
+@entry
 def begin(h: IntArray) -> None:
     """Give task 0 an empty mm; that and its pgd are there before the trace begins, so no act is counted."""
     h[task_record(h, 0) + TASK_MM] = new_mm(h)
@@ -80,156 +85,147 @@ def begin(h: IntArray) -> None:
     sample(h)
 
 
-@jit
+@entry
 def run(
-    h: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], start: int, stop: int
+    h: IntArray, trace: tuple[IntRows, IntArray, IntRows, IntArray], start: int, stop: int
 ) -> tuple[int, int]:
-    """Run events [start, stop); returns (status, event): DONE, GROW (the heap is short of room), OVERRUN or a Refusal.
+    """Run events [start, stop); returns (status, event): DONE, GROW, RARE, OVERRUN or a Refusal.
 
-    With GROW nothing of the event has happened yet; NEEDED says what it takes. With a Refusal nothing of it will.
+    With GROW the heap is short of room and nothing of the event has happened yet; NEEDED says what it takes. With
+    RARE nothing has happened either; ``run_any`` does such events. With a Refusal nothing of the event will happen.
     OVERRUN means that an event took more than NEEDED said: we are wrong, and memory behind the heap was written.
     """
     events, pages, image_rows, image_starts = trace
     for at in range(start, stop):
         event = events[at]
+        op, task = event[0], event[1]
+        if op >= FIRST_RARE:
+            return RARE, at
         status = refusal(h, event, pages)
         if status == DONE and short_of_room(h, event, image_starts):
             status = GROW
         if status != DONE:
             return status, at
-        happen(h, event, pages, image_rows, image_starts)
+        mm = mm_of(h, task)
+        if h[mm + MM_PENDING]:
+            _run_first(h, mm)
+        if op in (READ, WRITE):
+            touch(h, mm, event, pages)
+        elif op in (EXEC, EXIT):
+            _leave(h, task, op)
+            if op == EXEC:
+                _map_image(h, task, image_rows[image_starts[event[5]] : image_starts[event[5] + 1]])
+        elif op == FORK:
+            h[FORKS] += 1
+            _new_task(h, event[5], fork_mm(h, mm), 0)
+            flush(h, TLB_MM, 1)
+            record(h, KIND_FORK, 1)
+        elif op == MMAP:
+            h[MMAPS] += 1
+            _map_vma(h, mm, event)
+            record(h, KIND_MMAP, 1)
+        elif op == MUNMAP:
+            h[MUNMAPS] += 1
+            take_away(h, mm, event[2], event[2] + event[3], UNMAP)
+            _flush_zapped(h)
+            record(h, KIND_MUNMAP, 1)
+        else:
+            _vfork(h, task, event[5])
         if h[TOP] > h[SIZE]:
             return OVERRUN, at
         sample(h)
     return DONE, stop
 
 
-@jit
-def refusal(h: IntArray, event: IntArray, pages: IntArray) -> int:  # noqa: PLR0911 - one line a reason
-    """Return why an event cannot happen, DONE if it can; looks, changes nothing."""
-    op, task = event[0], event[1]
-    mm = mm_of(h, task)
-    if mm == 0:
-        return NO_SUCH_TASK
-    if h[task_record(h, task) + TASK_WAITS] == 1:
-        return WAITS
-    if h[task_record(h, task) + TASK_LENDER] and op in (MMAP, MUNMAP, FORK, VFORK):
-        return BORROWS
-    if op in (FORK, VFORK) and mm_of(h, event[5]):
-        return TASK_ALIVE
-    if op == MMAP and overlaps(h, mm, event[2], event[2] + event[3]):
-        return OVERLAP
-    if op in (READ, WRITE):
-        return touch_refusal(h, mm, event, pages)
-    return DONE
+@entry
+def run_any(
+    h: IntArray, trace: tuple[IntRows, IntArray, IntRows, IntArray], start: int, stop: int
+) -> tuple[int, int]:
+    """Run events [start, stop) of a trace that holds rarer ones; returns what ``run`` does, never RARE.
 
-
-@jit
-def touch_refusal(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> int:
-    """Return why some page of a read or write cannot be touched; the first in order decides."""
-    start, count, stride = event[2], event[3], event[4]
-    vma = 0
-    for step in range(count):
-        vpn = pages[start + step] if stride == 0 else start + step * stride
-        if vma == 0 or vpn < h[vma + VMA_START] or vpn >= h[vma + VMA_END]:
-            vma = find_vma(h, mm, vpn)
-            if vma == 0:
-                return NOT_MAPPED
-            if event[0] == WRITE and h[vma + VMA_WRITABLE] == 0:
-                return NOT_WRITABLE
-    return DONE
-
-
-@jit
-def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
-    """Return whether the heap might not hold what an event takes; then NEEDED says how many words that is.
-
-    Free records are not reckoned with, so the heap keeps at most one event's worst case to spare.
+    Apart from ``run`` so that traces without such events need not wait for its compilation.
     """
-    op, count = event[0], event[3]
-    mm = mm_of(h, event[1])
-    mms, vmas, tables, frames, vectors = 0, 0, 0, 0, 1
-    if op in (READ, WRITE):
-        # A write may need a page-cache frame and its private copy; each slot a new or an unshared table.
-        tables = min(count, h[PLACES])
-        frames = count * (2 if op == WRITE else 1)
-        vectors = _PLAIN_VECTORS + 2 * tables
-    elif op == FORK:
-        mms, vmas = 1, h[mm + MM_VMAS]
-        tables = 0 if h[LINKS] == 1 else h[mm + MM_POPULATED]
-    elif op == EXEC:
-        mms, vmas = 1, image_starts[event[5] + 1] - image_starts[event[5]]
-    elif op in (MMAP, MUNMAP):
-        vmas, tables = 1, min(h[mm + MM_POPULATED], count + 1)
-    needed = mms * h[WORDS + MM] + vmas * h[WORDS + VMA] + tables * h[WORDS + TABLE]
-    needed += frames * h[WORDS + FRAME] + vectors * h[WORDS + VECTOR]
-    h[NEEDED] = needed
-    return h[TOP] + needed > h[SIZE]
+    at = start
+    while at < stop:
+        status, at = run(h, trace, at, stop)
+        if status != RARE:
+            return status, at
+        event = trace[0][at]
+        status = refusal(h, event, trace[1])
+        if status == DONE and short_of_room(h, event, trace[3]):
+            status = GROW
+        if status != DONE:
+            return status, at
+        if event[0] == RECLAIM:
+            h[RECLAIMS] += 1
+            reclaim(h, event[3])
+            record(h, KIND_RECLAIM, 1)
+        else:
+            mm = mm_of(h, event[1])
+            if h[mm + MM_PENDING]:
+                _run_first(h, mm)
+            _change_mm(h, mm, event)
+        if h[TOP] > h[SIZE]:
+            return OVERRUN, at
+        sample(h)
+        at += 1
+    return DONE, stop
 
 
 @jit
-def mm_of(h: IntArray, task: int) -> int:
-    """Return a task's mm, 0 if there is no such task."""
-    return h[task_record(h, task) + TASK_MM]
+def _run_first(h: IntArray, mm: int) -> None:
+    """Let a child that runs for the first time copy what fork left to it."""
+    copy_deferred(h, mm)
+    if h[LEAF_UNSHARED] > 0 or h[LEAF_REUSED] > 0:
+        record(h, KIND_DEFERRED_COPY, 1)
 
 
 @jit
-def happen(
-    h: IntArray, event: IntArray, pages: IntArray, image_rows: IntArray, image_starts: IntArray
-) -> None:
-    """Let an event that was looked at happen."""
-    op, task = event[0], event[1]
-    mm = mm_of(h, task)
-    if op in (READ, WRITE):
-        touch(h, mm, event, pages, op == WRITE)
-    elif op == MMAP:
-        h[MMAPS] += 1
-        map_vma(h, mm, event)
-        record(h, KIND_MMAP, 1)
-    elif op == MUNMAP:
-        _munmap(h, mm, event[2], event[2] + event[3])
-    elif op == FORK:
-        _fork(h, mm, event[5])
-    elif op == VFORK:
-        _vfork(h, task, event[5])
-    elif op == EXEC:
-        rows = image_rows[image_starts[event[5]] : image_starts[event[5] + 1]]
-        _exec(h, task, rows)
-    elif op == EXIT:
-        h[EXITS] += 1
-        h[task_record(h, task) + TASK_MM] = 0
-        _let_go(h, task, mm)
-        record(h, KIND_EXIT, 1)
-
-
-@jit
-def _munmap(h: IntArray, mm: int, start: int, end: int) -> None:
-    """Take away the pages of a range."""
-    h[MUNMAPS] += 1
-    unmap(h, mm, start, end)
-    if h[ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
-        flush(h, TLB_RANGE)
-    record(h, KIND_MUNMAP, 1)
-
-
-@jit
-def _fork(h: IntArray, parent: int, task: int) -> None:
-    """Make a child with an mm of its own: vmas, upper tables, then leaf tables copied or linked."""
-    h[FORKS] += 1
-    child = new_mm(h)
-    copy_vmas(h, parent, child)
-    for upper in range(h[UPPERS]):
-        if h[upper_word(h, parent, upper)]:
-            h[upper_word(h, child, upper)] = 1
-            upper_tables(h, 1)
-            h[NOW_CHARGED] += 1
-    if h[LINKS] == 1:
-        link_tables(h, parent, child)
+def _change_mm(h: IntArray, mm: int, event: IntArray) -> None:
+    """Discard, protect, or extend a stack."""
+    op, start, end = event[0], event[2], event[2] + event[3]
+    if op == DONTNEED:
+        h[MADVISES] += 1
+        take_away(h, mm, start, end, DISCARD)
+        _flush_zapped(h)
+        record(h, KIND_MADVISE, 1)
+    elif op == MPROTECT:
+        h[MPROTECTS] += 1
+        protect(h, mm, start, end, event[5])
+        if h[CHANGED_MPROTECT] > 0:
+            flush(h, TLB_RANGE, 1)
+        record(h, KIND_MPROTECT, 1)
     else:
-        copy_tables(h, parent, child)
-    _new_task(h, task, child, 0)
-    flush(h, TLB_MM)
-    record(h, KIND_FORK, 1)
+        h[STACK_GROWS] += 1
+        vma = vma_from(h, mm, start)
+        _separate_span(h, mm, vma, start, h[vma + VMA_START])
+        move_start(h, vma, start)
+        record(h, KIND_STACK_GROW, 1)
+
+
+@jit
+def _flush_zapped(h: IntArray) -> None:
+    """Flush a range if ptes were cleared or a table was left."""
+    if h[ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
+        flush(h, TLB_RANGE, 1)
+
+
+@jit
+def _map_vma(h: IntArray, mm: int, row: IntArray) -> None:
+    """Add the vma of an MMAP row; linked tables it touches are unshared, or its pages would appear in other mms."""
+    vma = new_vma(h, row)
+    _separate_span(h, mm, vma, h[vma + VMA_START], h[vma + VMA_END])
+    insert(h, mm, vma)
+
+
+@jit
+def _separate_span(h: IntArray, mm: int, vma: int, start: int, end: int) -> None:
+    """Before pages [start, end) become part of a vma: leave nobody else with the linked tables that hold them."""
+    shift = h[vma + VMA_SHIFT]
+    for place in range(start // h[ENTRIES] - shift, (end - 1) // h[ENTRIES] - shift + 1):
+        table = h[mm + MM_SLOTS + place] // 2
+        if table and h[table + TABLE_COUNT] > 1:
+            separate(h, mm, place)
 
 
 @jit
@@ -250,26 +246,33 @@ def _new_task(h: IntArray, task: int, mm: int, lender: int) -> None:
 
 
 @jit
-def _exec(h: IntArray, task: int, rows: IntArray) -> None:
-    """Give the task a new mm with the image's vmas; the old one is torn down, or given back to its lender."""
-    h[EXECS] += 1
-    old = mm_of(h, task)
-    mm = new_mm(h)
-    h[task_record(h, task) + TASK_MM] = mm
-    _let_go(h, task, old)
-    for row in range(rows.shape[0]):
-        map_vma(h, mm, rows[row])
-    record(h, KIND_EXEC, 1)
+def _leave(h: IntArray, task: int, op: int) -> None:
+    """Let an exec or exit tear the task's mm down, or give it back if it was borrowed; exec makes the new one first.
+
+    Until the old mm is gone the task names it, so that it is found when mms are searched.
+    """
+    record_at = task_record(h, task)
+    mm = new_mm(h) if op == EXEC else 0
+    lender = h[record_at + TASK_LENDER]
+    if lender:
+        h[task_record(h, lender - 1) + TASK_WAITS] = 0
+        h[record_at + TASK_LENDER] = 0
+    else:
+        old = h[record_at + TASK_MM]
+        take_away(h, old, 0, h[USER_PAGES], UNMAP_ALL)
+        free_mm(h, old)
+        flush(h, TLB_MM, 1)
+    h[record_at + TASK_MM] = mm
+    if op == EXIT:
+        h[EXITS] += 1
+        record(h, KIND_EXIT, 1)
 
 
 @jit
-def _let_go(h: IntArray, task: int, mm: int) -> None:
-    """Tear an mm down, or give it back if it was borrowed."""
-    lender = h[task_record(h, task) + TASK_LENDER]
-    if lender:
-        h[task_record(h, lender - 1) + TASK_WAITS] = 0
-        h[task_record(h, task) + TASK_LENDER] = 0
-        return
-    unmap(h, mm, 0, h[USER_PAGES])
-    free_mm(h, mm)
-    flush(h, TLB_MM)
+def _map_image(h: IntArray, task: int, rows: IntRows) -> None:
+    """Map the vmas of an image into the new mm of a task that execs."""
+    mm = mm_of(h, task)
+    for row in range(rows.shape[0]):
+        insert(h, mm, new_vma(h, rows[row]))
+    h[EXECS] += 1
+    record(h, KIND_EXEC, 1)

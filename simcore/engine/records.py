@@ -1,7 +1,4 @@
-"""Mms, vmas, tables and frames come and go: records of the heap, the last one freed used first.
-
-Nothing here can fail: before each event ``loop`` makes sure that the heap has room for whatever it may take.
-"""
+"""Mms, slots, upper tables and files: the records around the leaf tables."""
 
 from __future__ import annotations
 
@@ -9,49 +6,51 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give, take
 from simcore.engine.count import (
-    LEAF_ALLOCATED,
-    LEAF_FREED,
-    PAGES_ALLOCATED,
     PAGES_FREED,
-    PAGES_ZEROED,
     PMDS_WRITTEN,
+    READ_BACK,
+    REFS_DROPPED,
     UPPER_ALLOCATED,
     UPPER_FREED,
 )
 from simcore.heap import (
+    CACHED,
+    CHARGE,
+    CHARGE_EACH,
+    EVICTED,
+    FILE_CACHED,
+    FILE_EVICTED,
     FILE_FIRST,
+    FILE_LOW,
     FILE_PAGES,
     FILE_PAGES_AT,
     FILE_VMAS,
     FILE_WORDS,
     FILES_AT,
-    FRAME,
-    FRAME_FILE_PAGE,
+    MEMO,
     MM,
+    MM_MEMO,
+    MM_PENDING,
     MM_POPULATED,
     MM_SLOTS,
     NOW_CACHE,
     NOW_CHARGED,
-    NOW_LEAVES,
     NOW_MMS,
     NOW_PAGES,
     NOW_UPPERS,
+    PLACE_NUMBER,
     PLACE_UPPERS,
     PLACES,
     PLACES_AT,
     SHM,
-    TABLE,
-    TABLE_MARKED,
-    TABLE_REFCOUNT,
+    TABLE_OWNER,
     TASK_WORDS,
     TASKS_AT,
     UPPER_LEVELS,
-    VMA,
     VMA_FILE,
     VMA_KIND,
     VMA_OFFSET,
     VMA_START,
-    VMA_WORDS,
 )
 from simcore.jit import jit
 
@@ -84,9 +83,23 @@ def upper_word(h: IntArray, mm: int, upper: int) -> int:
 
 
 @jit
+def place_of(h: IntArray, number: int) -> int:
+    """Return the place of a slot number that some vma of the trace touches."""
+    low, high = 0, h[PLACES] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if h[place_record(h, middle) + PLACE_NUMBER] < number:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
 def new_mm(h: IntArray) -> int:
-    """Allocate an mm and its pgd; its slots and upper tables are empty already."""
+    """Allocate an mm and its pgd; its slots and upper tables are empty."""
     mm = take(h, MM)
+    h[mm] = 0  # the only word that a free mm needs
     h[NOW_MMS] += 1
     upper_tables(h, 1)
     return mm
@@ -95,6 +108,10 @@ def new_mm(h: IntArray) -> int:
 @jit
 def free_mm(h: IntArray, mm: int) -> None:
     """Free an mm that has no vma, slot or upper table left, and its pgd."""
+    if h[mm + MM_MEMO]:
+        give(h, MEMO, h[mm + MM_MEMO])
+        h[mm + MM_MEMO] = 0
+    h[mm + MM_PENDING] = 0
     give(h, MM, mm)
     h[NOW_MMS] -= 1
     upper_tables(h, -1)
@@ -111,37 +128,19 @@ def upper_tables(h: IntArray, change: int) -> None:
 
 
 @jit
-def new_table(h: IntArray) -> int:
-    """Allocate an empty leaf table with one user."""
-    table = take(h, TABLE)
-    h[table + TABLE_REFCOUNT] = 1
-    h[LEAF_ALLOCATED] += 1
-    h[NOW_LEAVES] += 1
-    return table
-
-
-@jit
-def free_table(h: IntArray, table: int) -> None:
-    """Free a leaf table whose ptes have all been zapped."""
-    h[table + TABLE_MARKED] = 0
-    give(h, TABLE, table)
-    h[LEAF_FREED] += 1
-    h[NOW_LEAVES] -= 1
-
-
-@jit
-def set_slot(h: IntArray, mm: int, place: int, table: int, writable: int) -> None:
-    """Point a slot to a table, making the upper tables on the way to it."""
-    for above in range(h[UPPER_LEVELS]):
-        upper = upper_word(h, mm, h[place_record(h, place) + PLACE_UPPERS + above])
-        if h[upper] == 0:
-            h[upper] = 1
-            upper_tables(h, 1)
-            h[NOW_CHARGED] += 1
+def set_slot(h: IntArray, mm: int, place: int, slot: int) -> None:
+    """Write a slot (table * 2 + writable), making the upper tables on the way to it."""
     if h[mm + MM_SLOTS + place] == 0:
         h[mm + MM_POPULATED] += 1
-        h[NOW_CHARGED] += 1
-    h[mm + MM_SLOTS + place] = table * 2 + writable
+        record = place_record(h, place) + PLACE_UPPERS
+        first = mm + MM_SLOTS + h[PLACES]
+        for above in range(h[UPPER_LEVELS]):
+            upper = first + h[record + above]
+            if h[upper] == 0:
+                h[upper] = 1
+                upper_tables(h, 1)
+                h[NOW_CHARGED] += 1
+    h[mm + MM_SLOTS + place] = slot
     h[PMDS_WRITTEN] += 1
 
 
@@ -150,74 +149,73 @@ def clear_slot(h: IntArray, mm: int, place: int) -> None:
     """Make a slot empty."""
     h[mm + MM_SLOTS + place] = 0
     h[mm + MM_POPULATED] -= 1
-    h[NOW_CHARGED] -= 1
     h[PMDS_WRITTEN] += 1
 
 
 @jit
-def new_page(h: IntArray) -> int:
-    """Allocate an anonymous page frame that no pte holds yet."""
-    frame = take(h, FRAME)
-    h[PAGES_ALLOCATED] += 1
-    h[NOW_PAGES] += 1
-    return frame
+def charge(h: IntArray, table: int, mm: int) -> None:
+    """Charge an mm for a table that nobody is charged for yet."""
+    h[NOW_CHARGED] += 1
+    h[table + TABLE_OWNER] = mm
 
 
 @jit
-def free_page(h: IntArray, frame: int) -> None:
-    """Free a page frame of anonymous memory or shm that no pte holds."""
-    h[frame + FRAME_FILE_PAGE] = 0
-    give(h, FRAME, frame)
-    h[PAGES_FREED] += 1
-    h[NOW_PAGES] -= 1
+def charge_sharer(h: IntArray, table: int, mm: int) -> None:
+    """Charge an mm for a table that it reaches beside others, if the design says so."""
+    if h[CHARGE] == CHARGE_EACH:
+        charge(h, table, mm)
 
 
 @jit
-def file_page_word(h: IntArray, vma: int, vpn: int) -> int:
-    """Return where the frame of the file or shm page that a vma maps at vpn is noted."""
+def uncharge(h: IntArray, table: int, mm: int) -> None:
+    """An mm no longer reaches a table."""
+    if h[CHARGE] == CHARGE_EACH or h[table + TABLE_OWNER] == mm:
+        h[NOW_CHARGED] -= 1
+        h[table + TABLE_OWNER] = 0
+
+
+@jit
+def file_word(h: IntArray, vma: int, vpn: int) -> int:
+    """Return where the state of the file or shm page that a vma maps at vpn is."""
     first = h[FILE_PAGES_AT] + h[file_record(h, h[vma + VMA_FILE]) + FILE_FIRST]
     return first + h[vma + VMA_OFFSET] + vpn - h[vma + VMA_START]
 
 
 @jit
-def file_page(h: IntArray, vma: int, vpn: int) -> int:
-    """Return the frame of the cache or shm page that a vma maps at vpn; a new shm page is zeroed."""
-    word = file_page_word(h, vma, vpn)
-    frame = h[word]
-    if frame:
-        return frame
-    if h[vma + VMA_KIND] == SHM:
-        frame = new_page(h)
-        h[PAGES_ZEROED] += 1
-    else:
-        frame = take(h, FRAME)
-        h[NOW_CACHE] += 1
-    h[frame + FRAME_FILE_PAGE] = word - h[FILE_PAGES_AT] + 1
-    h[word] = frame
-    return frame
+def is_complete(h: IntArray, vma: int) -> bool:
+    """Return whether every page of a vma's file is in the page cache, or of its shm object exists."""
+    file = file_record(h, h[vma + VMA_FILE])
+    return h[file + FILE_CACHED] == h[file + FILE_PAGES]
 
 
 @jit
-def shm_mapped(h: IntArray, vma: int, change: int) -> int:
-    """Count the vmas of a shm object; returns how many of its pages went with the last one."""
+def bring_in(h: IntArray, vma: int, word: int) -> None:
+    """Put a page in the page cache, reading it back if reclaim has taken it, or make a page of a shm object."""
+    file = file_record(h, h[vma + VMA_FILE])
+    h[file + FILE_CACHED] += 1
+    if h[vma + VMA_KIND] == SHM:
+        h[NOW_PAGES] += 1
+    else:
+        h[NOW_CACHE] += 1
+    if h[word] & EVICTED:
+        h[word] ^= EVICTED
+        h[file + FILE_EVICTED] -= 1
+        h[READ_BACK] += 1
+    h[word] |= CACHED
+
+
+@jit
+def shm_mapped(h: IntArray, vma: int, change: int) -> None:
+    """Count the vmas of a shm object; the object and its pages live as long as a vma maps it."""
     if h[vma + VMA_KIND] != SHM:
-        return 0
+        return
     file = file_record(h, h[vma + VMA_FILE])
     h[file + FILE_VMAS] += change
-    if h[file + FILE_VMAS] > 0:
-        return 0
-    freed = 0
-    first = h[FILE_PAGES_AT] + h[file + FILE_FIRST]
-    for page in range(first, first + h[file + FILE_PAGES]):
-        if h[page]:
-            free_page(h, h[page])
-            h[page] = 0
-            freed += 1
-    return freed
-
-
-@jit
-def free_vma(h: IntArray, vma: int) -> None:
-    """Free a vma that is in no list any more."""
-    h[vma : vma + VMA_WORDS] = 0
-    give(h, VMA, vma)
+    if h[file + FILE_VMAS] == 0:
+        pages = h[file + FILE_CACHED]
+        h[REFS_DROPPED] += pages
+        h[PAGES_FREED] += pages
+        h[NOW_PAGES] -= pages
+        h[file + FILE_CACHED] = 0
+        first = h[FILE_PAGES_AT] + h[file + FILE_FIRST] + h[file + FILE_LOW]
+        h[first : first + h[file + FILE_PAGES]] = 0

@@ -1,139 +1,55 @@
-"""The verbs for whole tables: copy, link, unshare, reopen, drop, zap. Reads like ``simcore.oracle.tables``.
-
-Inner loops count in locals and add once: a counter in memory would keep them from being vectorised.
-"""
+"""Leaf tables: made, copied, counted, write-protected, freed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.engine.count import (
-    COPIED_FORK,
-    COPIED_UNSHARE,
-    LEAF_DROPPED,
-    LEAF_LINKED,
-    LEAF_REUSED,
-    LEAF_UNSHARED,
-    PMDS_WRITTEN,
-    PRESENT_FORK,
-    REFS_DROPPED,
-    REFS_TAKEN,
-    RMAP_ADDED,
-    RMAP_REMOVED,
-    RMAP_WALKED,
-    TLB_RANGE,
-    VISITED_FORK,
-    VISITED_UNSHARE,
-    VISITED_ZAP,
-    WRPROTECTED_FORK,
-    WRPROTECTED_UNSHARE,
-    ZAPPED,
-    flush,
-)
-from simcore.engine.records import clear_slot, free_page, new_table, place_record, set_slot
+from simcore.engine.arena import give, take
+from simcore.engine.count import LEAF_ALLOCATED, LEAF_FREED
+from simcore.engine.frames import copy_shares, end_home, new_record, row_of
+from simcore.engine.records import charge, file_record, file_word
+from simcore.engine.rows import count_row, within, words_of
+from simcore.engine.vmas import first_page, high_index, is_private, low_index, vma_from
 from simcore.heap import (
-    CHAINS,
-    EACH_PTE_IF_SOLE,
-    EACH_PTE_UNLESS_MARKED,
+    CHAIN,
+    COPY,
     ENTRIES,
-    FILE_SHARED,
-    FRAME_FILE_PAGE,
-    FRAME_MAPCOUNT,
-    FRAME_SHIFT,
+    EXTRA,
+    FILE,
+    FILE_PTE,
+    FILE_TABLE,
+    FORK,
     MM_SLOTS,
-    MM_VMA,
-    NOW_CHAINS,
-    NOW_RSS,
-    PLACE_NUMBER,
-    PLACES,
-    PMD,
+    NOW_LEAVES,
+    OWN,
     PRESENT,
-    PROTECTS_SOURCE,
-    PTE_WRITABLE,
-    SHM,
+    RMAP,
+    ROW,
     SLOT_WRITABLE,
+    SWAP,
+    SWAPS,
+    TABLE,
+    TABLE_COUNT,
+    TABLE_EXTRA,
+    TABLE_KEY,
+    TABLE_KEY_NEXT,
     TABLE_MAPPED,
     TABLE_MARKED,
+    TABLE_OWNER,
     TABLE_PTES,
-    TABLE_REFCOUNT,
-    VMA_END,
-    VMA_KIND,
+    TABLE_ROWS,
+    TABLE_WRITABLE,
+    USED,
+    VMA_FILE,
     VMA_NEXT,
-    VMA_SHIFT,
     VMA_START,
-    WRPROTECT,
-    ZERO_FRAME,
+    WRITE,
+    ZERO,
 )
-from simcore.jit import jit
+from simcore.jit import jit, lowest, popcount
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
-
-
-@jit
-def is_private(h: IntArray, vma: int) -> bool:
-    """Return whether a vma's ptes are CoWable."""
-    kind = h[vma + VMA_KIND]
-    return kind != FILE_SHARED and kind != SHM  # noqa: PLR1714 - tuples are slow in compiled code
-
-
-@jit
-def first_page(h: IntArray, place: int) -> int:
-    """Return the first page that a slot's leaf table maps."""
-    return h[place_record(h, place) + PLACE_NUMBER] * h[ENTRIES]
-
-
-@jit
-def first_index(h: IntArray, place: int, start: int) -> int:
-    """Return the index in a slot's table of page ``start``, or 0 if it lies before the slot."""
-    return max(0, start - first_page(h, place))
-
-
-@jit
-def last_index(h: IntArray, place: int, end: int) -> int:
-    """Return the index in a slot's table of page ``end``, or the table's length if it lies behind the slot."""
-    return min(h[ENTRIES], end - first_page(h, place))
-
-
-@jit
-def rmap_added(h: IntArray, added: int) -> None:
-    """Count chain elements added, if the design has any."""
-    if h[CHAINS] == 1:
-        h[RMAP_ADDED] += added
-        h[NOW_CHAINS] += added
-
-
-@jit
-def rmap_removed(h: IntArray, removed: int, walked: int) -> None:
-    """Count chain elements removed, and those on their chains, if the design has any."""
-    if h[CHAINS] == 1:
-        h[RMAP_REMOVED] += removed
-        h[RMAP_WALKED] += walked
-        h[NOW_CHAINS] -= removed
-
-
-@jit
-def copy_tables(h: IntArray, parent: int, child: int) -> None:
-    """Fork by eager copy: every pte of every vma; a table is copied even if none of a vma's ptes is present."""
-    entries = h[ENTRIES]
-    vma = h[parent + MM_VMA]
-    while vma:
-        start, end = h[vma + VMA_START], h[vma + VMA_END]
-        first = start // entries - h[vma + VMA_SHIFT]
-        last = (end - 1) // entries - h[vma + VMA_SHIFT]
-        for place in range(first, last + 1):
-            source = table_at(h, parent, place)
-            if source:
-                if not table_at(h, child, place):
-                    set_slot(h, child, place, new_table(h), SLOT_WRITABLE)
-                low, high = first_index(h, place, start), last_index(h, place, end)
-                if is_private(h, vma):
-                    h[WRPROTECTED_FORK] += wrprotect(h, source, low, high)[1]
-                h[VISITED_FORK] += high - low
-                copied = copy_ptes(h, source, table_at(h, child, place), low, high)
-                h[PRESENT_FORK] += copied
-                h[COPIED_FORK] += copied
-        vma = h[vma + VMA_NEXT]
 
 
 @jit
@@ -143,155 +59,181 @@ def table_at(h: IntArray, mm: int, place: int) -> int:
 
 
 @jit
-def copy_ptes(h: IntArray, source: int, target: int, low: int, high: int) -> int:
-    """Copy ptes [low, high), as they are, to a table of one mm's own; returns how many were not empty."""
-    copied = 0
-    mapped = 0
-    for index in range(TABLE_PTES + low, TABLE_PTES + high):
-        pte = h[source + index]
-        if pte != 0:
-            h[target + index] = pte
-            copied += 1
-            frame = pte >> FRAME_SHIFT
-            if frame != ZERO_FRAME:
-                h[frame + FRAME_MAPCOUNT] += 1
-                mapped += 1
-    h[target + TABLE_MAPPED] += mapped
-    h[NOW_RSS] += mapped
-    h[REFS_TAKEN] += mapped
-    rmap_added(h, mapped)
-    return copied
+def is_linked(h: IntArray, table: int) -> bool:
+    """Return whether a table's count is its refcount, so that its sharers see one and the same table.
+
+    Else mms with equal tables of their own share the record, which is copied when one of them is about to differ.
+    """
+    return h[FORK] != COPY or h[table + TABLE_KEY] != 0
 
 
 @jit
-def wrprotect(h: IntArray, table: int, low: int, high: int) -> tuple[int, int]:
-    """Make writable ptes [low, high) of a table read-only; returns how many are not empty, how many changed."""
-    ptes = h[table + TABLE_PTES + low : table + TABLE_PTES + high]
-    present = 0
-    protected = 0
-    for index in range(high - low):
-        present += ptes[index] & PRESENT
-        protected += (ptes[index] & PTE_WRITABLE) >> 1
-        ptes[index] &= ~PTE_WRITABLE
-    return present, protected
+def new_table(h: IntArray, mm: int) -> int:
+    """Allocate an empty leaf table, charged to the mm that it is for."""
+    h[LEAF_ALLOCATED] += 1
+    h[NOW_LEAVES] += 1
+    table = new_record(h)
+    charge(h, table, mm)
+    return table
 
 
 @jit
-def wrprotect_private(h: IntArray, mm: int, place: int, table: int) -> tuple[int, int, int]:
-    """Make the CoWable ptes of a table read-only; returns how many were looked at, are not empty, and changed."""
+def free_table(h: IntArray, table: int) -> None:
+    """Free a leaf table that no slot points to and that has no pte left."""
+    h[LEAF_FREED] += 1
+    h[NOW_LEAVES] -= 1
+    unregister(h, table)
+    h[table + TABLE_COUNT] = 0
+    if h[table + TABLE_EXTRA]:
+        give(h, EXTRA, h[table + TABLE_EXTRA])
+        h[table + TABLE_EXTRA] = 0
+    end_home(h, table)
+
+
+@jit
+def unregister(h: IntArray, table: int) -> None:
+    """Let nobody find a table through its file any more."""
+    if h[table + TABLE_KEY] == 0:
+        return
+    link = file_record(h, h[table + TABLE_KEY] - 1) + FILE_TABLE
+    while h[link] != table:
+        link = h[link] + TABLE_KEY_NEXT
+    h[link] = h[table + TABLE_KEY_NEXT]
+    h[table + TABLE_KEY] = 0
+
+
+@jit
+def extra_of(h: IntArray, table: int) -> int:
+    """Return a table's record for rarer ptes, made if it has none."""
+    if h[table + TABLE_EXTRA] == 0:
+        extra = take(h, EXTRA)
+        for word in range(3 * h[ROW]):
+            h[extra + word] = 0
+        h[table + TABLE_EXTRA] = extra
+    return h[table + TABLE_EXTRA]
+
+
+@jit
+def copy_record(h: IntArray, source: int) -> int:
+    """Return a record with the same ptes, which hold the same pages; nothing is counted but who holds what."""
+    table = take(h, TABLE)
+    for word in range(TABLE_ROWS):
+        h[table + word] = 0
+    h[table + TABLE_COUNT] = 1
+    h[table + TABLE_MARKED] = h[source + TABLE_MARKED]
+    h[table + TABLE_PTES] = h[source + TABLE_PTES]
+    h[table + TABLE_MAPPED] = h[source + TABLE_MAPPED]
+    h[table + TABLE_WRITABLE] = h[source + TABLE_WRITABLE]
+    words = h[ROW]
+    to, at = table + TABLE_ROWS, source + TABLE_ROWS
+    for word in range(2 * words):  # PRESENT and WRITE
+        h[to + word] = h[at + word]
+    for word in range(OWN * words, (USED + 1) * words):
+        h[to + word] = 0
+    if h[source + TABLE_EXTRA]:
+        extra = take(h, EXTRA)
+        for word in range(3 * words):
+            h[extra + word] = h[h[source + TABLE_EXTRA] + word]
+        h[table + TABLE_EXTRA] = extra
+        for word in range(SWAP * words, (SWAP + 1) * words):
+            h[SWAPS] += popcount(h[extra + word])
+    copy_shares(h, source, table)
+    return table
+
+
+@jit
+def diverge(h: IntArray, mm: int, place: int) -> int:
+    """Return the table of a slot, its record copied first if other mms with an equal table share it."""
+    table = table_at(h, mm, place)
+    if h[table + TABLE_COUNT] == 1 or is_linked(h, table):
+        return table
+    h[table + TABLE_COUNT] -= 1
+    copy = copy_record(h, table)
+    h[copy + TABLE_OWNER] = mm
+    h[mm + MM_SLOTS + place] = copy * 2 + (h[mm + MM_SLOTS + place] & SLOT_WRITABLE)
+    return copy
+
+
+@jit
+def filled(h: IntArray, table: int, low: int, high: int) -> int:
+    """Return how many ptes of a table at [low, high) are not empty."""
+    found = count_row(h, row_of(h, table, PRESENT), low, high)
+    if h[table + TABLE_EXTRA]:
+        found += count_row(h, h[table + TABLE_EXTRA] + SWAP * h[ROW], low, high)
+    return found
+
+
+@jit
+def mapped(h: IntArray, table: int, low: int, high: int) -> int:
+    """Return how many ptes of a table at [low, high) hold a page, the zero page not counted."""
+    found = count_row(h, row_of(h, table, PRESENT), low, high)
+    if h[table + TABLE_EXTRA]:
+        found -= count_row(h, h[table + TABLE_EXTRA] + ZERO * h[ROW], low, high)
+    return found
+
+
+@jit
+def wrprotect(h: IntArray, table: int, low: int, high: int) -> int:
+    """Make writable ptes [low, high) of a table read-only; returns how many."""
+    if h[table + TABLE_WRITABLE] == 0:
+        return 0
+    row = row_of(h, table, WRITE)
+    changed = 0
+    first, last = words_of(low, high)
+    for word in range(first, last):
+        hit = h[row + word] & within(word, low, high)
+        h[row + word] ^= hit
+        changed += popcount(hit)
+    h[table + TABLE_WRITABLE] -= changed
+    return changed
+
+
+@jit
+def wrprotect_cowable(h: IntArray, mm: int, place: int, table: int) -> int:
+    """Make every writable CoWable pte read-only in a table that an mm has, or will have, at a place; returns how many."""
+    if h[table + TABLE_WRITABLE] == 0:
+        return 0
     first = first_page(h, place)
-    visited = 0
-    present = 0
-    protected = 0
-    vma = h[mm + MM_VMA]
+    changed = 0
+    vma = vma_from(h, mm, first)
     while vma and h[vma + VMA_START] < first + h[ENTRIES]:
-        if h[vma + VMA_END] > first and is_private(h, vma):
-            low = first_index(h, place, h[vma + VMA_START])
-            high = last_index(h, place, h[vma + VMA_END])
-            visited += high - low
-            found = wrprotect(h, table, low, high)
-            present += found[0]
-            protected += found[1]
+        if is_private(h, vma):
+            changed += wrprotect(h, table, low_index(h, vma, first), high_index(h, vma, first))
         vma = h[vma + VMA_NEXT]
-    return visited, present, protected
+    return changed
 
 
 @jit
-def link_tables(h: IntArray, parent: int, child: int) -> None:
-    """Fork by sharing: the child's slots point to the parent's tables, protected as the design says."""
-    by_pmd = h[WRPROTECT] == PMD
-    for place in range(h[PLACES]):
-        slot = h[parent + MM_SLOTS + place]
-        if slot:
-            table = slot // 2
-            if not by_pmd:
-                _wrprotect_at_fork(h, parent, place, table)
-            elif slot & SLOT_WRITABLE:
-                h[parent + MM_SLOTS + place] = table * 2
-                h[PMDS_WRITTEN] += 1
-            h[table + TABLE_REFCOUNT] += 1
-            h[NOW_RSS] += h[table + TABLE_MAPPED]
-            h[LEAF_LINKED] += 1
-            set_slot(h, child, place, table, 0 if by_pmd else SLOT_WRITABLE)
+def count_file_ptes(h: IntArray, mm: int, place: int, table: int, change: int) -> int:
+    """Count each pte of an mm's table that holds a page of a file for or against that page; for pte_chains only.
+
+    Returns the counts summed, each as it was before.
+    """
+    if h[RMAP] != CHAIN or h[table + TABLE_EXTRA] == 0:
+        return 0
+    before = 0
+    first = first_page(h, place)
+    vma = vma_from(h, mm, first)
+    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+        if h[vma + VMA_FILE] >= 0:
+            before += count_file_row(h, vma, first, h[table + TABLE_EXTRA] + FILE * h[ROW], change)
+        vma = h[vma + VMA_NEXT]
+    return before
 
 
 @jit
-def _wrprotect_at_fork(h: IntArray, mm: int, place: int, table: int) -> None:
-    """Make the CoWable ptes of a table read-only at fork, unless the design knows that they are."""
-    rule = h[WRPROTECT]
-    if rule == EACH_PTE_IF_SOLE and h[table + TABLE_REFCOUNT] > 1:
-        return
-    if rule == EACH_PTE_UNLESS_MARKED and h[table + TABLE_MARKED] == 1:
-        return
-    visited, present, protected = wrprotect_private(h, mm, place, table)
-    h[VISITED_FORK] += visited
-    h[PRESENT_FORK] += present
-    h[WRPROTECTED_FORK] += protected
-    if rule == EACH_PTE_UNLESS_MARKED:
-        h[table + TABLE_MARKED] = 1
+def count_file_row(h: IntArray, vma: int, first: int, row: int, change: int) -> int:
+    """Count ptes of a row, within a vma of a file, for or against their pages; returns the counts summed before."""
+    low, high = low_index(h, vma, first), high_index(h, vma, first)
+    begin, end = words_of(low, high)
+    before = 0
+    for word in range(begin, end):
+        bits = h[row + word] & within(word, low, high)
+        while bits:
+            page = file_word(h, vma, first + word * 64 + lowest(bits))
+            before += h[page] // FILE_PTE
+            h[page] += change * FILE_PTE
+            bits &= bits - 1
+    return before
 
 
-@jit
-def unshare(h: IntArray, mm: int, place: int) -> None:
-    """Give one mm a copy of a shared table; the other sharers keep the old one."""
-    source = table_at(h, mm, place)
-    target = new_table(h)
-    h[target + TABLE_MARKED] = h[source + TABLE_MARKED]
-    if h[PROTECTS_SOURCE] == 1:
-        protected = wrprotect_private(h, mm, place, source)[2]
-        h[WRPROTECTED_UNSHARE] += protected
-    leave(h, source)
-    h[LEAF_UNSHARED] += 1
-    h[VISITED_UNSHARE] += h[ENTRIES]
-    h[COPIED_UNSHARE] += copy_ptes(h, source, target, 0, h[ENTRIES])
-    set_slot(h, mm, place, target, SLOT_WRITABLE)
-    flush(h, TLB_RANGE)
-
-
-@jit
-def reopen(h: IntArray, mm: int, place: int) -> None:
-    """Make a directory entry writable again: its table has one user left."""
-    h[mm + MM_SLOTS + place] |= SLOT_WRITABLE
-    h[LEAF_REUSED] += 1
-    h[PMDS_WRITTEN] += 1
-
-
-@jit
-def leave(h: IntArray, table: int) -> None:
-    """Take one mm off a shared table: it no longer reaches the pages through it."""
-    h[table + TABLE_REFCOUNT] -= 1
-    h[NOW_RSS] -= h[table + TABLE_MAPPED]
-
-
-@jit
-def drop(h: IntArray, mm: int, place: int) -> None:
-    """Leave a shared table without copying it."""
-    leave(h, table_at(h, mm, place))
-    clear_slot(h, mm, place)
-    h[LEAF_DROPPED] += 1
-
-
-@jit
-def zap(h: IntArray, table: int, low: int, high: int) -> None:
-    """Clear ptes [low, high) of a table of one mm's own; free the anonymous pages that nobody holds any more."""
-    zapped = 0
-    unmapped = 0
-    walked = 0
-    for at in range(table + TABLE_PTES + low, table + TABLE_PTES + high):
-        pte = h[at]
-        if pte != 0:
-            h[at] = 0
-            zapped += 1
-            frame = pte >> FRAME_SHIFT
-            if frame != ZERO_FRAME:
-                unmapped += 1
-                walked += h[frame + FRAME_MAPCOUNT]
-                h[frame + FRAME_MAPCOUNT] -= 1
-                if h[frame + FRAME_MAPCOUNT] == 0 and h[frame + FRAME_FILE_PAGE] == 0:
-                    free_page(h, frame)
-    h[table + TABLE_MAPPED] -= unmapped
-    h[NOW_RSS] -= unmapped
-    h[VISITED_ZAP] += high - low
-    h[ZAPPED] += zapped
-    h[REFS_DROPPED] += unmapped
-    rmap_removed(h, unmapped, walked)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simcore.acts import ACT, ACTS, EVENT_KIND, GAUGES, LEVELS
 from simcore.errors import Refusal
-from simcore.events import KIND_MASK, WRITABLE, Op, VmaKind
+from simcore.events import KIND_MASK, STACK_GROWTH_PAGES, WRITABLE, Op, VmaKind
 from simcore.oracle.faults import touch
+from simcore.oracle.forks import fork_mm
+from simcore.oracle.reclaiming import reclaim
+from simcore.oracle.sharing import copy_deferred, separate
 from simcore.oracle.state import Machine, Mm, Task, Vma
-from simcore.oracle.tables import copy_tables, link_tables, unmap, unshare
+from simcore.oracle.zap import discard, protect, unmap
 from simcore.result import ActVectors, Result
 from simcore.snapshot import FrameView, MmView, Snapshot, TableView, VmaView
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from simcore.designs import Design
     from simcore.events import Trace
     from simcore.geometry import Geometry
+    from simcore.oracle.state import LeafTable
 
 
 class Oracle:
@@ -60,8 +65,17 @@ class Oracle:
             refusal = self._refusal(event)
             if refusal is not None:
                 raise self.trace.refused(self._position - 1, refusal)
+            self._run_first(event)
             getattr(self, Op(event["op"]).name.lower())(event)
             self._sample()
+
+    def _run_first(self, event: np.void) -> None:
+        """Let a child that runs for the first time copy what fork left to it."""
+        mm = self.m.tasks[int(event["task"])].mm if event["op"] != Op.RECLAIM else None
+        if mm is not None and mm.pending:
+            copy_deferred(self.m, mm)
+            if +self.m.acts:
+                self._record("deferred_copy")
 
     # what an event may do
 
@@ -69,6 +83,8 @@ class Oracle:
         """Return why the event cannot happen; looks, changes nothing."""
         task = self.m.tasks.get(int(event["task"]))
         op = Op(event["op"])
+        if op == Op.RECLAIM:
+            return None
         if task is None:
             return Refusal.NO_SUCH_TASK
         if task.waits:
@@ -83,7 +99,21 @@ class Oracle:
                 return Refusal.OVERLAP
         if op in (Op.READ, Op.WRITE):
             return self._touch_refusal(task, op, event)
+        if op == Op.GROW:
+            return self._grow_refusal(task, int(event["start"]))
+        if op == Op.MPROTECT:
+            pages = range(int(event["start"]), int(event["start"] + event["count"]))
+            mapped = sum(len(range(max(v.start, pages.start), min(v.end, pages.stop))) for v in task.mm.vmas)
+            return Refusal.NOT_MAPPED if mapped < len(pages) else None
         return None
+
+    def _grow_refusal(self, task: Task, start: int) -> Refusal | None:
+        """Return why the stack cannot grow down to a page: the first vma above must be a stack."""
+        above = next((vma for vma in task.mm.vmas if vma.end > start), None)
+        if above is not None and above.start <= start:
+            return Refusal.OVERLAP
+        near = above is not None and above.start - start <= STACK_GROWTH_PAGES
+        return None if near and above.kind == VmaKind.STACK else Refusal.NO_STACK
 
     def _touch_refusal(self, task: Task, op: Op, event: np.void) -> Refusal | None:
         """Return why some page of a read or write cannot be touched; the first in order decides."""
@@ -115,14 +145,51 @@ class Oracle:
         """Add the vma of an MMAP row."""
         start, end = int(row["start"]), int(row["start"] + row["count"])
         arg = int(row["arg"])
-        for number in self.m.slots_of(start, end):
-            if number in mm.slots and mm.slots[number].table.refcount > 1:
-                unshare(self.m, mm, number)
+        self._separate(mm, start, end)
         kind = VmaKind(arg & KIND_MASK)
         vma = Vma(start, end, kind, bool(arg & WRITABLE), int(row["file"]), int(row["offset"]))
         self.m.shm_mapped(vma, +1)
         mm.vmas = sorted([*mm.vmas, vma], key=lambda each: each.start)
         self.m.acts["vmas_mapped"] += 1
+
+    def _separate(self, mm: Mm, start: int, end: int) -> None:
+        """Before pages [start, end) become an mm's: leave nobody else with the linked tables that hold them."""
+        for number in self.m.slots_of(start, end):
+            if number in mm.slots and mm.slots[number].table.refcount > 1:
+                separate(self.m, mm, number)
+
+    def grow(self, event: np.void) -> None:
+        """Extend a stack downwards; like a new vma it unshares linked tables that it reaches into."""
+        self.m.acts["stack_grows"] += 1
+        mm, start = self.m.tasks[int(event["task"])].mm, int(event["start"])
+        at, stack = next((at, vma) for at, vma in enumerate(mm.vmas) if vma.start > start)
+        self._separate(mm, start, stack.start)
+        mm.vmas[at] = replace(stack, start=start)
+        self._record("stack_grow")
+
+    def mprotect(self, event: np.void) -> None:
+        """Make pages writable or read-only."""
+        self.m.acts["mprotects"] += 1
+        start, end = int(event["start"]), int(event["start"] + event["count"])
+        protect(self.m, self.m.tasks[int(event["task"])].mm, start, end, writable=bool(event["arg"]))
+        if self.m.acts["ptes_changed_mprotect"]:
+            self.m.flush("range")
+        self._record("mprotect")
+
+    def dontneed(self, event: np.void) -> None:
+        """Let go of the contents of a range."""
+        self.m.acts["madvises"] += 1
+        start, end = int(event["start"]), int(event["start"] + event["count"])
+        discard(self.m, self.m.tasks[int(event["task"])].mm, start, end)
+        if self.m.acts["ptes_zapped"] or self.m.acts["leaf_tables_dropped"]:
+            self.m.flush("range")
+        self._record("madvise")
+
+    def reclaim(self, event: np.void) -> None:
+        """Reclaim pages."""
+        self.m.acts["reclaims"] += 1
+        reclaim(self.m, int(event["count"]))
+        self._record("reclaim")
 
     def munmap(self, event: np.void) -> None:
         """Take away the pages of a range."""
@@ -177,15 +244,7 @@ class Oracle:
         parent = self.m.tasks[int(event["task"])].mm
         self.m.acts["forks"] += 1
         child = self.m.new_mm()
-        child.vmas = list(parent.vmas)
-        self.m.acts["vmas_copied"] += len(child.vmas)
-        for vma in child.vmas:
-            self.m.shm_mapped(vma, +1)
-        if parent.uppers:
-            self.m.upper_tables(len(parent.uppers))
-            self.m.levels["charged_tables"] += len(parent.uppers)
-        child.uppers = set(parent.uppers)
-        (link_tables if self.m.design.shares_tables else copy_tables)(self.m, parent, child)
+        fork_mm(self.m, parent, child)
         self.m.tasks[int(event["arg"])] = Task(child)
         self.m.flush("mm")
         self._record("fork")
@@ -241,7 +300,11 @@ class Oracle:
         derived = {
             "pgtable_bytes": (now["leaf_tables"] + now["upper_tables"]) * page,
             "pgtable_charged_bytes": now["charged_tables"] * page,
-            "rmap_bytes": now["rmap_elements"] * self.m.geometry.rmap_element_bytes,
+            "rmap_bytes": (
+                now["rmap_elements"] * self.m.geometry.rmap_element_bytes
+                if self.m.design.rmap == "pte_chain"
+                else 0
+            ),
         }
         return {level.name: derived.get(level.name, now[level.name]) for level in LEVELS}
 
@@ -278,6 +341,7 @@ class Oracle:
                     [VmaView(*vars(vma).values()) for vma in mm.vmas],
                     {number: (id(slot.table), slot.writable) for number, slot in mm.slots.items()},
                     set(mm.uppers),
+                    mm.pending,
                 )
                 for key, mm in mms.items()
             },
@@ -288,14 +352,25 @@ class Oracle:
                     {
                         index: (0 if pte.page is self.m.zero_page else id(pte.page), pte.writable)
                         for index, pte in table.ptes.items()
+                        if not pte.swap
                     },
+                    {index: id(pte.page) for index, pte in table.ptes.items() if pte.swap},
+                    self._owner(table),
+                    table.file_key is not None,
                 )
                 for key, table in tables.items()
             },
             frames={
-                key: FrameView(page.kind, page.file, page.index, page.pte_mapcount)
+                key: FrameView(page.kind, page.file, page.index, page.pte_mapcount, page.swapcount)
                 for key, page in pages.items()
             },
             levels=self._levels(),
             rmap_elements=self.m.levels["rmap_elements"],
+            hand=self.m.hand,
+            evicted=set(self.m.evicted),
         )
+
+    def _owner(self, table: LeafTable) -> int | None:
+        """Return which mm is charged for a table, in designs that charge one."""
+        single = self.m.design.charge in ("owner", "forker")
+        return id(table.owner) if single and table.owner is not None else None

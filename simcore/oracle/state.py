@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simcore.events import VmaKind
@@ -19,34 +19,46 @@ ZERO, ANON, CACHE, SHM = "zero", "anon", "cache", "shm"
 
 @dataclass(eq=False)
 class Page:
-    """A page frame. ``stamp`` stands for its content: who wrote it last, as (task, number of the write)."""
+    """A page frame, or an anonymous page's content on swap.
+
+    ``stamp`` stands for the content: who wrote it last, as (task, number of the write). An anonymous page is in
+    memory while a present pte holds it; ``swapcount`` is the number of swap entries that lead to it.
+    """
 
     kind: str
     file: int = -1
     index: int = 0
     pte_mapcount: int = 0
+    swapcount: int = 0
     stamp: tuple[int, int] = (-1, 0)
 
 
 @dataclass(eq=False)
 class Pte:
-    """A present page table entry; an absent one is not in its table's dict."""
+    """A page table entry that is not empty; an empty one is not in its table's dict. A swap entry is not present."""
 
     page: Page
     writable: bool
+    swap: bool = False
 
 
 @dataclass(eq=False)
 class LeafTable:
-    """A table of ptes, with the number of slots that point to it."""
+    """A table of ptes, with the number of slots that point to it.
+
+    ``owner`` is charged for it where the design charges one mm only. ``file_key`` is set while other mms may find
+    the table through the file that it maps.
+    """
 
     refcount: int = 1
     marked: bool = False
     ptes: dict[int, Pte] = field(default_factory=dict)
+    owner: Mm | None = None
+    file_key: tuple[int, int, bool] | None = None
 
     def mapped(self) -> int:
-        """Return how many ptes hold a page other than the zero page."""
-        return sum(pte.page.kind != ZERO for pte in self.ptes.values())
+        """Return how many present ptes hold a page other than the zero page."""
+        return sum(pte.page.kind != ZERO and not pte.swap for pte in self.ptes.values())
 
 
 @dataclass(eq=False)
@@ -59,7 +71,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Vma:
-    """Pages ``[start, end)`` with one set of attributes."""
+    """Pages ``[start, end)`` with one set of attributes.
+
+    ``anon_vma`` numbers the family of vmas that began with the first private write to one of them; 0 before that.
+    """
 
     start: int
     end: int
@@ -67,6 +82,7 @@ class Vma:
     writable: bool
     file: int
     offset: int
+    anon_vma: int = 0
 
     @property
     def private(self) -> bool:
@@ -77,19 +93,33 @@ class Vma:
         """Return the part of the vma in ``[start, end)``; a file's offset moves along."""
         low, high = max(self.start, start), min(self.end, end)
         offset = self.offset + low - self.start if self.file >= 0 else 0
-        return Vma(low, high, self.kind, self.writable, self.file, offset)
+        return replace(self, start=low, end=high, offset=offset)
+
+    def overlaps(self, span: tuple[int, int]) -> bool:
+        """Return whether the vma and pages [first, last) have a page in common."""
+        return self.start < span[1] and span[0] < self.end
+
+    def covers(self, span: tuple[int, int]) -> bool:
+        """Return whether the vma holds all of pages [first, last)."""
+        return self.start <= span[0] and span[1] <= self.end
+
+    def file_index(self, vpn: int) -> int:
+        """Return which page of its file the vma maps at vpn."""
+        return self.offset + vpn - self.start
 
 
 @dataclass(eq=False)
 class Mm:
     """An address space: vmas in address order, slots by number, upper tables by (level, index).
 
-    Level 2 is the level just above the leaf tables; the pgd, always there, is not listed.
+    Level 2 is the level just above the leaf tables; the pgd, always there, is not listed. ``pending``: a child that
+    has not run yet and will copy its linked tables first.
     """
 
     vmas: list[Vma] = field(default_factory=list)
     slots: dict[int, Slot] = field(default_factory=dict)
     uppers: set[tuple[int, int]] = field(default_factory=set)
+    pending: bool = False
 
     def vma_at(self, vpn: int) -> Vma | None:
         """Return the vma that holds the page."""
@@ -108,16 +138,24 @@ class Task:
 
 @dataclass(eq=False)
 class Machine:
-    """Everything that exists, the acts of the current event, and the levels that gauges sample."""
+    """Everything that exists, the acts of the current event, and the levels that gauges sample.
+
+    ``evicted`` holds the pages of files that reclaim took from the page cache; ``hand`` is the (task, vpn) at which
+    reclaim stopped; ``anon_vmas`` is how many anon_vmas were made so far.
+    """
 
     design: Design
     geometry: Geometry
     tasks: dict[int, Task] = field(default_factory=dict)
     file_pages: dict[tuple[int, int], Page] = field(default_factory=dict)
+    file_tables: dict[tuple[int, int, bool], LeafTable] = field(default_factory=dict)
+    evicted: dict[tuple[int, int], Page] = field(default_factory=dict)
     shm_vmas: Counter[int] = field(default_factory=Counter)
     acts: Counter[str] = field(default_factory=Counter)
     levels: Counter[str] = field(default_factory=Counter)
     zero_page: Page = field(default_factory=lambda: Page(ZERO))
+    hand: tuple[int, int] = (-1, -1)
+    anon_vmas: int = 0
 
     def span(self, slot: int) -> tuple[int, int]:
         """Return the pages [first, last + 1) that a slot's leaf table maps."""
@@ -131,6 +169,10 @@ class Machine:
         """Yield (level, index) of the tables between a slot's leaf table and the pgd."""
         for level in range(2, self.geometry.levels):
             yield level, slot // self.geometry.entries ** (level - 1)
+
+    def mms(self) -> list[Mm]:
+        """Return every mm once, in the order of the tasks that it belongs to."""
+        return [task.mm for _, task in sorted(self.tasks.items()) if task.lender is None]
 
     # mms and tables come and go
 
@@ -151,28 +193,58 @@ class Machine:
         mm.uppers |= missing
         if missing:
             self.upper_tables(len(missing))
-        self.levels["charged_tables"] += len(missing) + (slot not in mm.slots)
+        self.levels["charged_tables"] += len(missing)
         mm.slots[slot] = Slot(table, writable)
         self.acts["pmds_written"] += 1
 
     def clear_slot(self, mm: Mm, slot: int) -> None:
         """Make a slot empty."""
         del mm.slots[slot]
-        self.levels["charged_tables"] -= 1
         self.acts["pmds_written"] += 1
 
-    def new_table(self) -> LeafTable:
-        """Allocate an empty leaf table."""
+    def new_table(self, mm: Mm) -> LeafTable:
+        """Allocate an empty leaf table, charged to the mm that it is for."""
         self.acts["leaf_tables_allocated"] += 1
         self.levels["leaf_tables"] += 1
-        return LeafTable()
+        table = LeafTable()
+        self.charge(table, mm)
+        return table
 
-    def free_table(self) -> None:
-        """Count a leaf table given back."""
+    def free_table(self, table: LeafTable) -> None:
+        """Give back a leaf table that no slot points to."""
         self.acts["leaf_tables_freed"] += 1
         self.levels["leaf_tables"] -= 1
+        self.unregister(table)
+
+    def unregister(self, table: LeafTable) -> None:
+        """Let nobody find the table through its file any more."""
+        if table.file_key is not None:
+            del self.file_tables[table.file_key]
+            table.file_key = None
+
+    # who is charged for a table
+
+    def charge(self, table: LeafTable, mm: Mm) -> None:
+        """Charge an mm for a table that nobody is charged for yet."""
+        self.levels["charged_tables"] += 1
+        table.owner = mm
+
+    def charge_sharer(self, table: LeafTable, mm: Mm) -> None:
+        """Charge an mm for a table that it reaches beside others, if the design says so."""
+        if self.design.charge in (None, "each"):
+            self.charge(table, mm)
+
+    def uncharge(self, table: LeafTable, mm: Mm) -> None:
+        """An mm no longer reaches a table."""
+        if self.design.charge in (None, "each") or table.owner is mm:
+            self.levels["charged_tables"] -= 1
+            table.owner = None
 
     # pages and the ptes that hold them
+
+    def weight(self, table: LeafTable) -> int:
+        """Return how many references and reverse mappings a pte of a table stands for."""
+        return table.refcount if self.design.page_refs == "per_sharer" else 1
 
     def new_page(self, kind: str, file: int = -1, index: int = 0) -> Page:
         """Allocate a page frame with undefined content; whoever asked holds the first reference."""
@@ -192,52 +264,68 @@ class Machine:
             return
         page.pte_mapcount += 1
         self.levels["rss_pages"] += table.refcount
-        if self.design.rmap == "pte_chain":
-            self.acts["rmap_added"] += 1
-            self.levels["rmap_elements"] += 1
+        self.rmap("added", self.weight(table))
 
     def unmap_page(self, table: LeafTable, index: int) -> None:
-        """Take the page out of a pte and drop the pte's reference; an anonymous page nobody holds is freed."""
-        page = table.ptes.pop(index).page
-        if page.kind == ZERO:
+        """Empty a pte and drop what it holds; an anonymous page nobody holds present any more is freed."""
+        pte = table.ptes.pop(index)
+        page = pte.page
+        if pte.swap:
+            page.swapcount -= 1
+        if pte.swap or page.kind == ZERO:
             return
         if self.design.rmap == "pte_chain":
             self.acts["rmap_walked"] += page.pte_mapcount
         page.pte_mapcount -= 1
-        self.acts["refs_dropped"] += 1
+        self.acts["refs_dropped"] += self.weight(table)
         self.levels["rss_pages"] -= table.refcount
-        if self.design.rmap == "pte_chain":
-            self.acts["rmap_removed"] += 1
-            self.levels["rmap_elements"] -= 1
+        self.rmap("removed", self.weight(table))
         if page.kind == ANON and page.pte_mapcount == 0:
             self.free_page()
 
-    def copy_pte(self, source: Pte, table: LeafTable, index: int) -> None:
-        """Copy a pte, as it is, to another table; the new pte holds a reference of its own."""
+    def copy_pte(self, source: Pte, table: LeafTable, index: int, *, writable: bool) -> None:
+        """Copy a pte to a table of one mm's own; the new pte holds a reference of its own."""
+        if source.swap:
+            table.ptes[index] = Pte(source.page, writable=False, swap=True)
+            source.page.swapcount += 1
+            return
         if source.page.kind != ZERO:
             self.acts["refs_taken"] += 1
-        self.map_page(table, index, source.page, writable=source.writable)
+        self.map_page(table, index, source.page, writable=writable)
 
-    def flush(self, kind: str) -> None:
-        """Count a TLB flush that reaches the one mm it is for."""
+    def rmap(self, verb: str, count: int) -> None:
+        """Count reverse mappings "added" or "removed", if the design has any."""
+        if self.design.rmap != "none" and count:
+            self.acts[f"rmap_{verb}"] += count
+            self.levels["rmap_elements"] += count if verb == "added" else -count
+
+    def flush(self, kind: str, reached: int = 1) -> None:
+        """Count a TLB flush and the mms that it reaches."""
         self.acts[f"tlb_flush_{kind}"] += 1
-        self.acts["tlb_mms_reached"] += 1
+        self.acts["tlb_mms_reached"] += reached
 
     # files
 
+    def in_cache(self, vma: Vma, vpn: int) -> bool:
+        """Return whether a fault-around may map a page: file pages are cached, shm pages exist once touched."""
+        key = vma.file, vma.file_index(vpn)
+        return key in self.file_pages if vma.kind == VmaKind.SHM else key not in self.evicted
+
     def file_page(self, vma: Vma, vpn: int) -> Page:
         """Return the page of the cache or shm object that a vma maps at vpn; a new shm page is zeroed."""
-        index = vma.offset + vpn - vma.start
-        page = self.file_pages.get((vma.file, index))
+        key = vma.file, vma.file_index(vpn)
+        page = self.file_pages.get(key)
         if page is not None:
             return page
         if vma.kind == VmaKind.SHM:
-            page = self.new_page(SHM, vma.file, index)
+            page = self.new_page(SHM, *key)
             self.acts["pages_zeroed"] += 1
         else:
-            page = Page(CACHE, vma.file, index, stamp=(-2 - vma.file, index))
+            page = self.evicted.pop(key, None)
+            self.acts["pages_read_back"] += page is not None
+            page = page or Page(CACHE, *key, stamp=(-2 - key[0], key[1]))
             self.levels["cache_pages"] += 1
-        self.file_pages[vma.file, index] = page
+        self.file_pages[key] = page
         return page
 
     def shm_mapped(self, vma: Vma, change: int) -> None:

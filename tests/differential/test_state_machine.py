@@ -46,11 +46,11 @@ class Machines(RuleBasedStateMachine):
         builder.mmap(0, Mapping(4, 8, VmaKind.ANON))
         builder.write(0, 4, pages)
         builder.fork(0, 1)
-        story.mapped[0] = list(range(4, 12))
-        story.mapped[1] = list(range(4, 12))
+        story.mapped[0] = dict.fromkeys(range(4, 12), (True, False))
+        story.mapped[1] = dict(story.mapped[0])
         if late:
             builder.fork(1, 2)
-            story.mapped[2] = list(range(4, 12))
+            story.mapped[2] = dict(story.mapped[0])
 
     @rule(choices=CHOICES)
     def mmap(self, choices):

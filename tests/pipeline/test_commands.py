@@ -10,14 +10,16 @@ import sys
 import pytest
 from tiny_study import TINY_CELLS
 
-from pipeline import cli, store
+from pipeline import cli, estimate, store
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.study import load_study
 from pipeline.sweep import jobs_of, run_study
-from pipeline.work import run_batch
+from pipeline.terminal import byte_size
+from pipeline.work import CellFailure, Reply, run_batch
 from pipeline.writer import Dataset
-from simcore.designs import AXES, DESIGNS
+from simcore.designs import AXES, DESIGNS, axis_values
+from simcore.telling import what_happens
 from simcore.workloads import WORKLOADS
 
 
@@ -70,6 +72,96 @@ def test_plan__knows_what_is_done(write_study, dataset, forkbench):
     done = forkbench("plan", write_study(), "--set", "replicates=3")
     assert f"done already in results/tiny: {TINY_CELLS}; to simulate: {TINY_CELLS // 2}" in done.stdout
     assert re.search(r"about [\d.,]+ s of one core, from 12 cells simulated just now", done.stdout)
+
+
+def planned(study, capsys, monkeypatch, predict, *options):
+    """Return what ``plan`` prints if each run needs what ``predict(trace, design)`` says."""
+    monkeypatch.setattr(
+        "simcore.simulate.predicted_bytes", lambda trace, design, _: predict(trace, design), raising=False
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["plan", str(study), *options])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_plan__predicts_the_memory_of_the_largest_run(write_study, capsys, monkeypatch, tmp_path):
+    """The largest run of the sampled traces and all designs is told beside the limit, for people and as JSON."""
+    monkeypatch.chdir(tmp_path)
+
+    def predict(trace, design):
+        return (11 << 20) + len(trace) + (1 << 20 if design.name == "phillips" else 0)
+
+    told = planned(write_study(), capsys, monkeypatch, predict)
+    assert "largest run: about 12 MiB (limit 8 GiB)" in told
+    assert "refused" not in told
+    facts = json.loads(planned(write_study(), capsys, monkeypatch, predict, "--json"))
+    assert 12 << 20 < facts["largest_run_bytes"] < 13 << 20
+    assert (facts["memory_limit_bytes"], facts["memory_from_cells"]) == (8 << 30, 12)
+    assert facts["refused_cells"] == {}
+
+
+def test_plan__says_which_cells_would_be_refused(write_study, capsys, monkeypatch, tmp_path):
+    """Where it gets tight every trace is looked at; cells over the limit are named by their point and designs."""
+    monkeypatch.chdir(tmp_path)
+    sweep = {"anon_pages": [12, 40_000], "exec_ratio": [0.0, 0.5, 1.0]}
+    study = write_study(sweep=sweep, replicates=1, workload={"tree": {"file_pages": 20}})
+
+    def predict(trace, design):
+        most = int(trace.events["count"].max())
+        return 9 << 30 if most > 20_000 and design.shares_tables else 2 << 30
+
+    told = planned(study, capsys, monkeypatch, predict)
+    assert "largest run: about 9 GiB (limit 8 GiB)" in told
+    assert "would be refused, for they need more than 8 GiB: 6 of 24 cells looked at" in told
+    for ratio in ("0.0", "0.5", "1.0"):
+        point = f"  anon_pages: 40000, exec_ratio: {ratio}, replicate 0: about 9 GiB (phillips, linus_rmap)\n"
+        assert point in told + "\n"
+    facts = json.loads(planned(study, capsys, monkeypatch, predict, "--json"))
+    by_id = {cell.cell_id: cell for cell in make_plan(load_study(study), model_version()).cells}
+    assert len(facts["refused_cells"]) == 6
+    assert all(by_id[cell].trace.params["anon_pages"] == 40_000 for cell in facts["refused_cells"])
+    assert set(facts["refused_cells"].values()) == {9 << 30}
+
+
+@pytest.mark.usefixtures("dataset")
+def test_plan__of_a_finished_study_predicts_nothing(write_study, capsys, monkeypatch, tmp_path):
+    """Where nothing is left to run, nothing is simulated or predicted."""
+    monkeypatch.chdir(tmp_path)
+    told = planned(write_study(), capsys, monkeypatch, lambda *_: 1 << 40)
+    assert f"done already in results/tiny: {TINY_CELLS}; to simulate: 0" in told
+    assert "largest run" not in told
+
+
+def test_estimate__does_not_count_a_refusal_twice(write_study, monkeypatch):
+    """A cell over the memory limit fails when it is tried; that is told as a refusal, not as a failure."""
+
+    def refused(jobs):
+        failures = [
+            CellFailure(cell, "LimitExceeded", "too much", "") for job in jobs for cell, _ in job.cells
+        ]
+        return Reply([], failures, 0.0)
+
+    monkeypatch.setattr(estimate, "run_batch", refused)
+    monkeypatch.setattr("simcore.simulate.predicted_bytes", lambda *_: 9 << 30, raising=False)
+    found = estimate.estimate(make_plan(load_study(write_study()), model_version()), set())
+    assert (found.core_seconds, found.failures) == (None, [])
+    assert len(found.memory.refused) == TINY_CELLS
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (900, "900 bytes"),
+        (2048, "2 KiB"),
+        (12_900_000, "12.3 MiB"),
+        (8 << 30, "8 GiB"),
+        (1 << 43, "8,192 GiB"),
+    ],
+)
+def test_byte_size__reads_well(count, said):
+    """A number that fits its unit, with a place where that tells more."""
+    assert byte_size(count) == said
 
 
 def test_show__prints_the_cell_and_a_line_that_replays_it(dataset, forkbench):
@@ -151,8 +243,14 @@ def test_designs__are_all_listed_and_explained(forkbench):
     assert [line.split()[0] for line in listed.splitlines() if not line.startswith(" ")] == list(DESIGNS)
     told = forkbench("designs", "linus_pmd").stdout
     assert "2002, never merged" in told
-    assert "wrprotect: pmd" in told
-    assert AXES["wrprotect"]["pmd"].split()[0] in told
+    moments, _, row = told.partition("Its row:")
+    for moment, sentences in what_happens(DESIGNS["linus_pmd"]):
+        assert f"\n{moment} " in moments
+        assert sentences in " ".join(moments.split())
+    for axis, value in axis_values(DESIGNS["linus_pmd"]).items():
+        assert f"{axis}: {value} " in row
+        assert AXES[axis][value] in " ".join(row.split())
+    assert "fork: link_if_more_than 3 " in forkbench("designs", "mccracken_gt3").stdout
 
 
 def test_workloads__tell_every_parameter(forkbench):

@@ -69,7 +69,14 @@ def finished(batch):
 def jobs(count, designs=2):
     """Return jobs of some cells each."""
     return [
-        Job("tree", {}, "i386", number, tuple((f"{number}.{design}", "linux24") for design in range(designs)))
+        Job(
+            "tree",
+            {},
+            "i386",
+            number,
+            tuple((f"{number}.{design}", "linux24") for design in range(designs)),
+            {},
+        )
         for number in range(count)
     ]
 

@@ -40,7 +40,7 @@ def test_ids__are_pinned():
     first = make_plan(STUDY, MODEL).cells[0]
     assert first.trace.trace_id == "005aa60ab01401771a04"
     assert first.trace.seed == 1550203952552571881
-    assert first.cell_id == "152a1020c95334b50d56"
+    assert first.cell_id == "06a7bb64a6b59494d61a"
 
 
 def test_plan__is_the_product_of_the_axes():

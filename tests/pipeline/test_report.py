@@ -133,7 +133,7 @@ def test_report__tables_can_be_reached_and_read(report):
     tables = [a for tag, a, _ in page.elements if tag == "table"]
     assert len(boxes) == len(tables) >= 7
     assert all(box["tabindex"] == "0" and box["role"] == "region" for box in boxes)
-    assert all(a.get("scope") in ("col", "row") for tag, a, _ in page.elements if tag == "th")
+    assert all(a.get("scope") in ("col", "row", "rowgroup") for tag, a, _ in page.elements if tag == "th")
 
 
 def test_report__says_what_it_is_made_of(dataset, report):

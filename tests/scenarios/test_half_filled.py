@@ -8,7 +8,7 @@ from story import ANON, FILE, SHM, Story
 
 from simcore import DESIGNS, Mapping
 
-LINKING = [name for name, design in DESIGNS.items() if design.shares_tables]
+LINKING = [name for name, design in DESIGNS.items() if design.fork == "link" and design.links == "every"]
 BY_PTE = ["phillips", "phillips_sole", "phillips_mark"]
 
 
@@ -50,11 +50,12 @@ def test_unshare__looks_at_the_whole_table(design):
 def test_mmap_unshare__costs_a_table_and_a_flush(design):
     """Mapping the hole in the child: its table is copied first; under pmd protection the source is protected."""
     by_pmd = DESIGNS[design].wrprotect == "pmd"
-    chains = 2 if DESIGNS[design].rmap == "pte_chain" else 0
+    taken = 0 if DESIGNS[design].page_refs == "per_sharer" else 2  # else the mm brings its references along
+    mappings = 0 if DESIGNS[design].rmap == "none" else taken
     parent(design).fork(0, 1).mmap(1, Mapping(3, 1, ANON)).costs(
         mmaps=1, vmas_mapped=1, leaf_tables_unshared=1, leaf_tables_allocated=1, pmds_written=1,
-        ptes_visited_unshare=4, ptes_copied_unshare=2, ptes_wrprotected_unshare=int(by_pmd), refs_taken=2,
-        rmap_added=chains, tlb_flush_range=1, tlb_mms_reached=1,
+        ptes_visited_unshare=4, ptes_copied_unshare=2, ptes_wrprotected_unshare=int(by_pmd), refs_taken=taken,
+        rmap_added=mappings, tlb_flush_range=1, tlb_mms_reached=1,
     ).end()  # fmt: skip
 
 

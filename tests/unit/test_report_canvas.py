@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.canvas import panel, spread
-from pipeline.report.style import HUES, INK, family, look
+from pipeline.report.canvas import panel, spread, within
+from pipeline.report.style import BY_PMD, BY_PTE, COPYING, FAMILIES, HUES, INK, LATER, OTHER, family, looks
 from pipeline.report.svg import inline
 from pipeline.report.words import slug
-from simcore.designs import DESIGNS
+from simcore.designs import DESIGNS, derived
 
 
 @given(st.lists(st.floats(-1e3, 1e3), max_size=12).map(sorted), st.floats(0.001, 50))
@@ -31,18 +31,68 @@ def test_spread__leaves_room_alone():
     assert spread([1.0, 1.0], 0.5) == [0.75, 1.25]
 
 
+@given(st.lists(st.floats(-10, 10), max_size=12).map(sorted))
+def test_within__keeps_names_beside_the_axes(heights):
+    """However crowded an edge is, names stay between the axes' ends, a gap apart and in their order."""
+    places = within(spread(heights, 0.08), 0.08, 0.0, 1.0)
+    assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
+    assert all(above - below >= 0.08 - 1e-9 for below, above in pairwise(places))
+
+
+def test_within__leaves_alone_what_fits():
+    """Names that lie between the ends are not moved."""
+    assert within([0.1, 0.5], 0.08, 0.0, 1.0) == [0.1, 0.5]
+
+
 def test_look__of_designs_differ():
     """No two designs have the same hue, marker and dash; the same mechanism has the same hue."""
-    assert len({look(name) for name in DESIGNS}) == len(DESIGNS)
-    assert look("phillips").hue == look("phillips_rmap").hue
-    assert look("linus_rmap").rmap
-    assert not look("linus_pmd").rmap
+    look = looks(DESIGNS, DESIGNS)
+    assert list(look) == list(DESIGNS)
+    assert len(set(look.values())) == len(DESIGNS)
+    assert look["phillips"].hue == look["phillips_rmap"].hue
+    assert look["linux24"].hue == look["rmap25"].hue
+    assert look["linus_rmap"].chains
+    assert not look["linus_pmd"].chains
+    assert not look["mainline"].chains
 
 
-def test_look__of_a_design_from_elsewhere():
-    """A dataset may hold a design that this version does not know; it is drawn all the same."""
-    assert look("from-the-future").hue == len(HUES) - 1
-    assert family("from-the-future") == "Other designs"
+def test_look__tells_lines_of_a_family_apart():
+    """Within a family, and beside any eager copy or vfork, hue and dash alone tell two lines apart."""
+    look = looks(DESIGNS, DESIGNS)
+    copying = [name for name, row in DESIGNS.items() if family(row) == COPYING]
+    for heading in FAMILIES:
+        drawn = {*copying, *(name for name, row in DESIGNS.items() if family(row) == heading)}
+        assert len({(look[name].hue, look[name].chains) for name in drawn}) == len(drawn), heading
+
+
+def test_look__does_not_depend_on_what_ran():
+    """A design that ships looks the same in every report; a study's own and unknown ones come after it."""
+    mine = {"mine": derived("mine", DESIGNS["linus_pmd"], {"last_sharer": "copies"})}
+    shipped = looks(DESIGNS, ["linux24"])
+    found = looks(DESIGNS | mine, ["linux24", "mine", "from-the-future"])
+    assert {name: found[name] for name in DESIGNS} == shipped
+    assert list(found)[-2:] == ["mine", "from-the-future"]
+    assert len({found[name] for name in ("linus_pmd", "mine", "mccracken_fixed")}) == 3
+
+
+def test_look__of_a_design_by_another_name():
+    """Two designs of the same mechanism and dash get hues of their own."""
+    twin = {"twin": derived("twin", DESIGNS["linus_pmd"], {})}
+    found = looks(DESIGNS | twin, [])
+    assert found["twin"].hue != found["linus_pmd"].hue
+
+
+def test_family__follows_the_axes():
+    """Designs that copy, those of 2002 by what write-protects, those of later systems; and strangers."""
+    grouped = {
+        heading: [name for name, row in DESIGNS.items() if family(row) == heading] for heading in FAMILIES
+    }
+    assert grouped[COPYING] == ["linux24", "rmap25", "linux26", "shared_mmap", "mainline", "vfork"]
+    assert all(DESIGNS[name].wrprotect != "pmd" for name in grouped[BY_PTE])
+    assert grouped[BY_PMD] == ["linus_pmd", "linus_rmap", "mccracken", "mccracken_gt3", "mccracken_fixed"]
+    assert grouped[LATER] == ["odf", "odf_paper", "cow_pte", "cow_pte_v5", "async_fork"]
+    assert family(None) == OTHER
+    assert family(derived("mine", DESIGNS["linux24"], {"rmap": "object"})) == COPYING
 
 
 def drawn(name="figure-1", title="A < B", description="falls & rises"):

@@ -42,7 +42,9 @@ def test_act_groups__add_up_to_the_kernel_time(digest, means):
 
 def test_makes_the_difference__adds_up_to_the_difference(digest, means):
     """Acts that differ sum to the difference between design and baseline."""
-    table = tables.makes_the_difference(digest)
+    table, chains = tables.makes_the_difference(digest)
+    assert chains.headings[1:-1] == ["linus_rmap"]
+    assert column(chains, "linus_rmap")["all acts"] == signed(means["linus_rmap"] - means["rmap25"])
     assert table.headings[1:-1] == ["phillips", "phillips_mark", "linus_pmd"]
     assert column(table, "linus_pmd")["all acts"] == signed(means["linus_pmd"] - means["linux24"])
     assert column(table, "cost")["pmds_written"] == "assumed"
@@ -56,9 +58,12 @@ def test_standing__shows_the_paired_ratios(digest):
     worst = analysis.worst(digest.df, "total_ns_per_fork", "vfork")["ratio"]
     assert column(table, "times linux24, typical") == {name: factor(typical[name]) for name in digest.designs}
     assert column(table, "times vfork, worst") == {name: factor(worst[name]) for name in digest.designs}
-    chains = column(table, "times eager copy, same rmap, typical")
+    chains = column(table, "times that, typical")
+    assert column(table, "its eager copy")["linus_rmap"] == "`rmap25`"
     assert chains["phillips"] == NOTHING
-    assert chains["linus_rmap"] != NOTHING
+    assert chains["linus_rmap"] == factor(
+        analysis.typical(digest.df, "total_ns_per_fork", "rmap25")["ratio"]["linus_rmap"]
+    )
 
 
 def test_standing__says_what_a_lost_cell_is(digest):
@@ -102,8 +107,10 @@ def test_along__has_every_value_of_the_axis(digest):
     assert (depth.column, depth.points) == ("tree_depth", (1, 3))
     assert (execs.column, execs.points) == ("exec_ratio", (0.0, 1.0))
     table = tables.along(digest, depth)
-    assert table.headings == ["design", "tree depth 1", "tree depth 3"]
+    assert table.headings == ["design", "times", "tree depth 1", "tree depth 3"]
     assert column(table, "tree depth 1")["linux24"] == "1.000 / 1.000"
+    others = {name: other for name, other in column(table, "times").items() if other != "`linux24`"}
+    assert others == {"linus_rmap": "`rmap25`"}
 
 
 def test_tail__counts_every_fork(digest):

@@ -66,6 +66,18 @@ def test_listed__reads_like_a_sentence():
     assert [words.listed(list("abc")[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
 
 
+def test_few__counts_those_that_it_does_not_name():
+    """A list that is too long ends with how many are left."""
+    assert words.few(list("abcd"), 4) == "a, b, c and d"
+    assert words.few(list("abcde"), 4) == "a, b, c and 2 others"
+
+
+def test_spread_of__names_the_ends_of_a_long_list():
+    """Of many items only the first and the last are said."""
+    assert words.spread_of(["a", "b"], "design") == "a, b"
+    assert words.spread_of(list("abcde"), "design") == "5 designs, from a to e"
+
+
 def test_counted__knows_the_plural():
     """One cell, several cells."""
     assert words.counted(1, "cell") == "1 cell"

@@ -1,0 +1,152 @@
+"""What commands print for people: columns, designs, workloads, plans."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.errors import counted
+from pipeline.progress import what_failed
+from simcore.designs import AXES, axis_values
+from simcore.telling import what_happens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeline.estimate import Estimate, Memory
+    from pipeline.plan import Plan
+    from pipeline.study import Study
+    from simcore.designs import Design
+    from simcore.workloads.parameters import Parameter, Workload
+
+_NARROWEST, _WIDEST = 40, 100  # columns of wrapped text
+_SHOWN_REFUSALS = 8  # traces
+
+
+def two_columns(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows as two columns, the second wrapped."""
+    pairs = list(rows)
+    width = max((len(left) for left, _ in pairs), default=0) + 2
+    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+    wrap = min(max(columns, _NARROWEST), _WIDEST)
+    return "\n".join(
+        click.wrap_text(right, wrap, initial_indent=left.ljust(width), subsequent_indent=" " * width)
+        for left, right in pairs
+    )
+
+
+def brief(value: Any) -> str:
+    """Return a value of an axis in a few characters: a measured tree by its label."""
+    if isinstance(value, dict) and "parents" in value:
+        return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {entry}" for key, entry in value.items()) + "}"
+    return str(value)
+
+
+def size(study: Study) -> str:
+    """Return the counts of a study in one line."""
+    cells, traces = counted(study.cells, "cell"), counted(study.traces, "trace")
+    return f"{cells}: {traces} under {counted(len(study.designs), 'design')}"
+
+
+def byte_size(count: int) -> str:
+    """Return bytes in the unit that reads best, with a place where that tells more: ``12.3 MiB``, ``8 GiB``."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << power:
+            return f"{f'{count / (1 << power):,.1f}'.removesuffix('.0')} {unit}"
+    return f"{count} bytes"
+
+
+def designs_listed(rows: Iterable[Design], *, own: bool) -> str:
+    """Return designs, one after another; the year stands behind those that ship."""
+    return two_columns((row.name, row.prose if own else f"{row.prose} ({row.year})") for row in rows)
+
+
+def design_explained(row: Design, *, own: bool) -> str:
+    """Return what a design is, what happens under it moment by moment, and its row."""
+    merged = "merged" if row.merged else "never merged"
+    origin = row.origin if own else f"{row.year}, {merged}. {row.origin}"
+    values = [(axis, value) for axis, value in axis_values(row).items() if value is not None]
+    meanings = ((f"{axis}: {value}", AXES[axis][str(getattr(row, axis))]) for axis, value in values)
+    return "\n".join(
+        [
+            f"{row.name}: {row.prose}",
+            f"{origin}.",
+            "",
+            two_columns(what_happens(row)),
+            "",
+            "Its row:",
+            two_columns(meanings),
+        ]
+    )
+
+
+def workload_explained(row: Workload) -> str:
+    """Return what a workload is, and its parameters."""
+    parameters = two_columns((each.name, _parameter(each)) for each in row.parameters)
+    return f"{row.name}: {row.prose}\n{row.source}\n\n{parameters}"
+
+
+def _parameter(each: Parameter) -> str:
+    """Return what a parameter may be."""
+    ranges = {
+        "choice": f"one of {', '.join(each.choices)}",
+        "tree": "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}",
+    }
+    noun = "whole number" if each.kind == "int" else "number"
+    allowed = ranges.get(each.kind, f"{noun} from {each.low:,} to {each.high:,} {each.unit}".rstrip())
+    return f"{each.meaning} [{allowed}; default {brief(each.default)}]"
+
+
+def plan_lines(study: Study, plan: Plan, facts: dict[str, Any], guess: Estimate) -> str:
+    """Return a plan, with what is done and what the rest will take."""
+    lines = [f"{study.name}: {study.question}", ""]
+    table = [(axis, entries) for axis, entries in study.sweep.items()]
+    table += [("replicates", list(range(study.replicates))), ("designs", list(study.designs))]
+    rows = [
+        (f"{name:<16} {len(entries):>5}", ", ".join(brief(entry) for entry in entries))
+        for name, entries in table
+    ]
+    lines += [two_columns(rows), "", size(study)]
+    lines.append(
+        f"done already in {facts['dataset']}: {facts['done']:,}; to simulate: {study.cells - facts['done']:,}"
+    )
+    if guess.sampled_cells:
+        sampled = counted(guess.sampled_cells, "cell")
+        lines.append(f"about {facts['core_seconds']:,} s of one core, from {sampled} simulated just now")
+    if guess.failures:
+        failed = f"{counted(len(guess.failures), 'cell')} tried just now failed"
+        lines.append(f"{failed}, {guess.failures[0].cell_id} first: {what_failed(guess.failures[0])}")
+    return "\n".join(lines + _memory_lines(study, plan, guess.memory))
+
+
+def _memory_lines(study: Study, plan: Plan, memory: Memory) -> list[str]:
+    """Return what the largest run needs, and which cells need more than they may have, trace by trace."""
+    if memory.largest_bytes is None:
+        return []
+    limit = byte_size(memory.limit_bytes)
+    lines = [f"largest run: about {byte_size(memory.largest_bytes)} (limit {limit})"]
+    if not memory.refused:
+        return lines
+    lines.append(
+        f"would be refused, for they need more than {limit}: {len(memory.refused):,} of "
+        f"{counted(memory.cells, 'cell')} looked at; make these points smaller or leave them out"
+    )
+    cells = {cell.cell_id: cell for cell in plan.cells}
+    traces: dict[str, list[tuple[str, int]]] = {}
+    for cell_id, needed in memory.refused:
+        traces.setdefault(cells[cell_id].trace.trace_id, []).append((cell_id, needed))
+    for group in list(traces.values())[:_SHOWN_REFUSALS]:
+        first = cells[group[0][0]]
+        point = [
+            f"{axis}: {brief(first.trace.params.get(axis, first.trace.geometry))}" for axis in study.sweep
+        ]
+        names = ", ".join(cells[cell_id].design for cell_id, _ in group)
+        most = byte_size(max(needed for _, needed in group))
+        lines.append(f"  {', '.join([*point, f'replicate {first.trace.replicate}'])}: about {most} ({names})")
+    if len(traces) > _SHOWN_REFUSALS:
+        lines.append(f"  and {counted(len(traces) - _SHOWN_REFUSALS, 'trace')} more")
+    return lines

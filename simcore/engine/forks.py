@@ -1,0 +1,327 @@
+"""What fork does with the parent's tables: copy them, link them, or link them for the child to copy later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcore.engine.count import (
+    COPIED_FORK,
+    LEAF_ALLOCATED,
+    LEAF_LINKED,
+    PMDS_WRITTEN,
+    PRESENT_FORK,
+    REFS_TAKEN,
+    RMAP_ADDED,
+    VISITED_FORK,
+    WRPROTECTED_FORK,
+)
+from simcore.engine.faults import is_exempt
+from simcore.engine.frames import release, row_of
+from simcore.engine.records import charge, charge_sharer, new_mm, upper_tables, upper_word
+from simcore.engine.rows import mask, within, words_of
+from simcore.engine.tables import (
+    copy_record,
+    count_file_ptes,
+    filled,
+    mapped,
+    wrprotect,
+)
+from simcore.engine.vmas import copy_vmas, covers, first_page, high_index, is_private, low_index, overlaps
+from simcore.heap import (
+    ALL_BUT_STACK,
+    ANON,
+    CHARGE,
+    CHARGE_EACH,
+    COPY,
+    DEFERRED,
+    EACH_PTE_IF_SOLE,
+    EACH_PTE_UNLESS_MARKED,
+    ENTRIES,
+    EXEMPT,
+    FILE,
+    FORK,
+    GONE,
+    INHERIT,
+    KIND_A,
+    LAZY,
+    LINK_IF_MORE_THAN,
+    LINKS,
+    MM_PENDING,
+    MM_POPULATED,
+    MM_SLOTS,
+    MM_VMA,
+    MORE_THAN,
+    NOW_CHARGED,
+    NOW_LEAVES,
+    NOW_RMAP,
+    NOW_RSS,
+    PENDING_NOW,
+    PER_SHARER,
+    PLACES,
+    PMD,
+    PRESENT,
+    RMAP,
+    ROW,
+    SLOT_WRITABLE,
+    SPAN_FIRST,
+    SPAN_LAST,
+    SPAN_WORDS,
+    SPANS_AT,
+    STACK,
+    SWAP,
+    SWAPS,
+    TABLE_COUNT,
+    TABLE_EXTRA,
+    TABLE_MAPPED,
+    TABLE_MARKED,
+    TABLE_PTES,
+    TABLE_WRITABLE,
+    UPPERS,
+    VMA_ANON,
+    VMA_END,
+    VMA_KIND,
+    VMA_NEXT,
+    VMA_START,
+    WHOLE_ANON,
+    WRITE,
+    WRPROTECT,
+    ZERO,
+)
+from simcore.jit import jit, popcount
+
+if TYPE_CHECKING:
+    from simcore.events import IntArray
+
+
+@jit
+def fork_mm(h: IntArray, parent: int) -> int:
+    """Return a child with the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
+    child = new_mm(h)
+    copy_vmas(h, parent, child)
+    for upper in range(h[UPPERS]):
+        if h[upper_word(h, parent, upper)] and _inherits_span(h, parent, upper):
+            h[upper_word(h, child, upper)] = 1
+            upper_tables(h, 1)
+            h[NOW_CHARGED] += 1
+    links = h[FORK] != COPY
+    if h[FORK] == LINK_IF_MORE_THAN:
+        links = h[parent + MM_POPULATED] > h[MORE_THAN]
+    vma = h[parent + MM_VMA]
+    equal_ptes, equal_pages, equal_tables, protected = 0, 0, 0, 0
+    for place in range(h[PLACES]):
+        slot = h[parent + MM_SLOTS + place]
+        if slot == 0:
+            continue
+        first = first_page(h, place)
+        while h[vma + VMA_END] <= first:
+            vma = h[vma + VMA_NEXT]
+        if not links and h[LAZY] and covers(h, vma, first) and _is_inherited(h, vma):
+            # The commonest table of all: one vma, copied whole. Both mms use one record until one of them differs.
+            table = slot // 2
+            h[table + TABLE_COUNT] += 1
+            h[child + MM_SLOTS + place] = table * 2 + SLOT_WRITABLE
+            equal_tables += 1
+            equal_ptes += h[table + TABLE_PTES]
+            equal_pages += h[table + TABLE_MAPPED]
+            if h[table + TABLE_WRITABLE] and is_private(h, vma):
+                protected += wrprotect(h, table, 0, h[ENTRIES])
+        elif links and may_be_linked(h, vma, place):
+            _link_table(h, (parent, child), place, vma)
+        else:
+            _copy_table(h, (parent, child), place, vma)
+    h[WRPROTECTED_FORK] += protected
+    h[VISITED_FORK] += equal_tables * h[ENTRIES]
+    _copied(h, child, (equal_tables, equal_ptes, equal_pages))
+    if h[FORK] == DEFERRED:
+        h[child + MM_PENDING] = 1
+        h[PENDING_NOW] += 1
+    return child
+
+
+@jit
+def _copied(h: IntArray, child: int, sums: tuple[int, int, int]) -> None:
+    """Count tables copied for a child, their ptes, and those that hold a page."""
+    tables, ptes, pages = sums
+    h[PRESENT_FORK] += ptes
+    h[COPIED_FORK] += ptes
+    h[REFS_TAKEN] += pages
+    h[NOW_RSS] += pages
+    if h[RMAP]:
+        h[RMAP_ADDED] += pages
+        h[NOW_RMAP] += pages
+    h[LEAF_ALLOCATED] += tables
+    h[NOW_LEAVES] += tables
+    h[NOW_CHARGED] += tables
+    h[PMDS_WRITTEN] += tables
+    h[child + MM_POPULATED] += tables
+
+
+@jit
+def _is_inherited(h: IntArray, vma: int) -> bool:
+    """Return whether a vma's ptes reach the child of a fork."""
+    return h[INHERIT] == 0 or h[vma + VMA_ANON] != 0
+
+
+@jit
+def _inherits_span(h: IntArray, mm: int, upper: int) -> bool:
+    """Return whether some vma in the span of an upper table is inherited."""
+    span = h[SPANS_AT] + upper * SPAN_WORDS
+    if h[INHERIT] == 0:
+        return overlaps(h, mm, h[span + SPAN_FIRST], h[span + SPAN_LAST])
+    vma = h[mm + MM_VMA]
+    while vma and h[vma + VMA_START] < h[span + SPAN_LAST]:
+        if h[vma + VMA_END] > h[span + SPAN_FIRST] and h[vma + VMA_ANON]:
+            return True
+        vma = h[vma + VMA_NEXT]
+    return False
+
+
+@jit
+def may_be_linked(h: IntArray, vma: int, place: int) -> bool:
+    """Return whether the design links a table like this one, in which ``vma`` is the first."""
+    first = first_page(h, place)
+    if h[LINKS] == WHOLE_ANON:
+        return h[vma + VMA_KIND] == ANON and covers(h, vma, first)
+    if h[LINKS] == ALL_BUT_STACK:
+        while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+            if h[vma + VMA_KIND] == STACK:
+                return False
+            vma = h[vma + VMA_NEXT]
+    return True
+
+
+@jit
+def _copy_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None:
+    """Copy the ptes that inherited vmas have in a table, protecting the CoWable ones on both sides.
+
+    The child gets a table even if none of those ptes is present, but none if no vma is inherited.
+    """
+    parent, child = mms
+    table = h[parent + MM_SLOTS + place] // 2
+    first = first_page(h, place)
+    row = mask(h, GONE)
+    for word in range(h[ROW]):
+        h[row + word] = -1
+    inherits, ptes, pages = 0, 0, 0
+    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+        if _is_inherited(h, vma):
+            low, high = low_index(h, vma, first), high_index(h, vma, first)
+            inherits += 1
+            h[VISITED_FORK] += high - low
+            ptes += filled(h, table, low, high)
+            pages += mapped(h, table, low, high)
+            if is_private(h, vma):
+                h[WRPROTECTED_FORK] += wrprotect(h, table, low, high)
+            words = words_of(low, high)
+            for word in range(words[0], words[1]):
+                h[row + word] &= ~within(word, low, high)
+        vma = h[vma + VMA_NEXT]
+    if inherits == 0:
+        return
+    if h[LAZY] and ptes == h[table + TABLE_PTES]:
+        h[table + TABLE_COUNT] += 1
+        copy = table
+    else:
+        copy = copy_record(h, table)
+        h[copy + TABLE_MARKED] = 0
+        if ptes < h[table + TABLE_PTES]:
+            _forget(h, copy)
+        if h[CHARGE] != CHARGE_EACH:
+            charge(h, copy, child)
+            h[NOW_CHARGED] -= 1  # counted below
+    h[child + MM_SLOTS + place] = copy * 2 + SLOT_WRITABLE
+    _copied(h, child, (1, ptes, pages))
+    count_file_ptes(h, child, place, copy, 1)
+
+
+@jit
+def _forget(h: IntArray, table: int) -> None:
+    """Take the ptes of row GONE out of a table that was just copied; nothing is counted."""
+    gone, present, write = mask(h, GONE), row_of(h, table, PRESENT), row_of(h, table, WRITE)
+    extra, size = h[table + TABLE_EXTRA], h[ROW]
+    anon = mask(h, KIND_A)
+    ptes, pages, writable = 0, 0, 0
+    for word in range(size):
+        bits = h[present + word] & h[gone + word]
+        h[anon + word] = bits
+        pages += popcount(bits)
+        ptes += popcount(bits)
+        writable += popcount(bits & h[write + word])
+        h[present + word] ^= bits
+        h[write + word] &= ~bits
+        if extra:
+            swaps = h[extra + SWAP * size + word] & h[gone + word]
+            pages -= popcount(bits & h[extra + ZERO * size + word])
+            ptes += popcount(swaps)
+            h[SWAPS] -= popcount(swaps)
+            h[anon + word] = swaps | (bits & ~(h[extra + ZERO * size + word] | h[extra + FILE * size + word]))
+            for kind in range(3):
+                h[extra + kind * size + word] &= ~h[gone + word]
+    h[table + TABLE_PTES] -= ptes
+    h[table + TABLE_MAPPED] -= pages
+    h[table + TABLE_WRITABLE] -= writable
+    release(h, table, anon, (0, size))
+
+
+@jit
+def _link_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None:
+    """Point the child's slot to the parent's table, protected as the design says; not if no vma is inherited."""
+    parent, child = mms
+    table = h[parent + MM_SLOTS + place] // 2
+    if h[INHERIT] and not _inherits_any(h, vma, first_page(h, place)):
+        return
+    exempt = h[EXEMPT] == 1 and is_exempt(h, vma, place)
+    by_pmd = h[WRPROTECT] == PMD and not exempt
+    if by_pmd and h[parent + MM_SLOTS + place] & SLOT_WRITABLE:
+        h[parent + MM_SLOTS + place] ^= SLOT_WRITABLE
+        h[PMDS_WRITTEN] += 1
+    if h[WRPROTECT] != PMD:
+        _wrprotect_at_fork(h, table, place, vma)
+    pages = h[table + TABLE_MAPPED]
+    h[table + TABLE_COUNT] += 1
+    h[NOW_RSS] += pages
+    h[LEAF_LINKED] += 1
+    if h[PER_SHARER]:
+        h[VISITED_FORK] += h[ENTRIES]
+        h[PRESENT_FORK] += h[table + TABLE_PTES]
+        h[REFS_TAKEN] += pages
+        if h[RMAP]:
+            h[RMAP_ADDED] += pages
+            h[NOW_RMAP] += pages
+    charge_sharer(h, table, child)
+    h[child + MM_SLOTS + place] = table * 2 + (0 if by_pmd else SLOT_WRITABLE)
+    h[child + MM_POPULATED] += 1
+    h[PMDS_WRITTEN] += 1
+
+
+@jit
+def _inherits_any(h: IntArray, vma: int, first: int) -> bool:
+    """Return whether a vma from the given one on, within a table, is inherited."""
+    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+        if _is_inherited(h, vma):
+            return True
+        vma = h[vma + VMA_NEXT]
+    return False
+
+
+@jit
+def _wrprotect_at_fork(h: IntArray, table: int, place: int, vma: int) -> None:
+    """Make the CoWable ptes of a table read-only at fork, unless the design knows that they are."""
+    rule = h[WRPROTECT]
+    if rule == EACH_PTE_IF_SOLE and h[table + TABLE_COUNT] > 1:
+        return
+    if rule == EACH_PTE_UNLESS_MARKED and h[table + TABLE_MARKED] == 1:
+        return
+    first = first_page(h, place)
+    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+        if is_private(h, vma):
+            low, high = low_index(h, vma, first), high_index(h, vma, first)
+            if h[PER_SHARER] == 0:  # else the pass that takes references has visited each pte
+                h[VISITED_FORK] += high - low
+                whole = high - low == h[ENTRIES]
+                h[PRESENT_FORK] += h[table + TABLE_PTES] if whole else filled(h, table, low, high)
+            h[WRPROTECTED_FORK] += wrprotect(h, table, low, high)
+        vma = h[vma + VMA_NEXT]
+    h[table + TABLE_MARKED] = 1 if rule == EACH_PTE_UNLESS_MARKED else 0
+
+

@@ -1,0 +1,71 @@
+"""Rows: bit sets over the entries of a leaf table. The small words that everything else is said in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simcore.heap import MASKS_AT, ROW
+from simcore.jit import jit, popcount
+
+if TYPE_CHECKING:
+    from simcore.events import IntArray
+
+# Tables, since shifting a one into bit 63 is no int64 where the JIT is off.
+BIT = np.array([1 << bit for bit in range(63)] + [-(1 << 63)], np.int64)
+BELOW = np.array([(1 << bits) - 1 for bits in range(63)] + [(1 << 63) - 1, -1], np.int64)  # the lowest bits
+
+
+@jit
+def mask(h: IntArray, number: int) -> int:
+    """Return where a scratch row is."""
+    return h[MASKS_AT] + number * h[ROW]
+
+
+@jit
+def within(word: int, low: int, high: int) -> int:
+    """Return the bits of a row's word whose entries lie in [low, high)."""
+    first, last = max(low - word * 64, 0), min(high - word * 64, 64)
+    if first >= last:
+        return 0
+    return BELOW[last] & ~BELOW[first]
+
+
+@jit
+def words_of(low: int, high: int) -> tuple[int, int]:
+    """Return the words [first, last) of a row that entries [low, high) lie in."""
+    return low // 64, (high + 63) // 64
+
+
+@jit
+def clear_row(h: IntArray, row: int) -> None:
+    """Make a row empty."""
+    for word in range(h[ROW]):
+        h[row + word] = 0
+
+
+@jit
+def copy_row(h: IntArray, source: int, target: int) -> None:
+    """Copy a row."""
+    for word in range(h[ROW]):
+        h[target + word] = h[source + word]
+
+
+@jit
+def is_empty(h: IntArray, row: int) -> bool:
+    """Return whether no bit of a row is set."""
+    found = 0
+    for word in range(h[ROW]):
+        found |= h[row + word]
+    return found == 0
+
+
+@jit
+def count_row(h: IntArray, row: int, low: int, high: int) -> int:
+    """Return how many bits of a row are set for entries [low, high)."""
+    found = 0
+    first, last = words_of(low, high)
+    for word in range(first, last):
+        found += popcount(h[row + word] & within(word, low, high))
+    return found

@@ -1,0 +1,398 @@
+"""The verbs that take pages away from an mm, or change how it may use them: munmap, DONTNEED, mprotect, exit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcore.engine.count import (
+    CHANGED_MPROTECT,
+    LEAF_FREED,
+    PAGES_FREED,
+    PMDS_WRITTEN,
+    REFS_DROPPED,
+    RMAP_REMOVED,
+    RMAP_WALKED,
+    VISITED_MPROTECT,
+    VISITED_ZAP,
+    ZAPPED,
+)
+from simcore.engine.frames import home_of, release, row_of
+from simcore.engine.mapcounts import chain_lengths, present_mapcount
+from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
+from simcore.engine.rows import BIT, clear_row, mask, within, words_of
+from simcore.engine.sharing import drop, separate
+from simcore.engine.tables import count_file_row, diverge, free_table, is_linked, table_at
+from simcore.engine.vmas import cut, first_page, is_private, overlaps, remove_all, split, vma_from
+from simcore.heap import (
+    CHAIN,
+    DONTNEED,
+    ENTRIES,
+    FILE,
+    FREES_COVERED,
+    GONE,
+    IGNORED,
+    KIND_A,
+    MM_POPULATED,
+    MM_SLOTS,
+    NOW_CHARGED,
+    NOW_LEAVES,
+    NOW_PAGES,
+    NOW_RMAP,
+    NOW_RSS,
+    PRESENT,
+    REST,
+    RMAP,
+    ROW,
+    SPAN_FIRST,
+    SPAN_LAST,
+    SPAN_WORDS,
+    SPANS_AT,
+    SWAP,
+    SWAPS,
+    TABLE_COUNT,
+    TABLE_EXTRA,
+    TABLE_MAPPED,
+    TABLE_PTES,
+    TABLE_WRITABLE,
+    UPPERS,
+    VMA_END,
+    VMA_FILE,
+    VMA_NEXT,
+    VMA_SHIFT,
+    VMA_START,
+    VMA_WRITABLE,
+    WRITE,
+    ZAP,
+    ZAP_EDGES,
+    ZAP_WHOLE,
+    ZERO,
+)
+from simcore.jit import jit, lowest, popcount
+
+if TYPE_CHECKING:
+    from simcore.events import IntArray
+
+
+DISCARD, UNMAP, UNMAP_ALL = range(3)  # keep the vmas; cut them; take all that an mm has
+
+
+@jit
+def take_away(h: IntArray, mm: int, start: int, end: int, how: int) -> None:
+    """Take away pages [start, end): ptes and, but for DISCARD, vmas and tables in whose span no vma is left."""
+    if how == DISCARD and h[DONTNEED] == IGNORED:
+        return
+    _zap_range(h, mm, (start, end, how))
+    if how == DISCARD:
+        return
+    if how == UNMAP_ALL:
+        remove_all(h, mm)
+    else:
+        cut(h, mm, start, end)
+    for upper in range(h[UPPERS]):
+        has = upper_word(h, mm, upper)
+        span = h[SPANS_AT] + upper * SPAN_WORDS
+        if h[has] and (how == UNMAP_ALL or not overlaps(h, mm, h[span + SPAN_FIRST], h[span + SPAN_LAST])):
+            h[has] = 0
+            upper_tables(h, -1)
+            h[NOW_CHARGED] -= 1
+
+
+@jit
+def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
+    """Zap every table that vmas have in a range. ``what``: first page, last page + 1, DISCARD or another."""
+    start, end = what[0], what[1]
+    entries = h[ENTRIES]
+    whole_equal, equal_pages, equal_ptes = 0, 0, 0
+    vma = vma_from(h, mm, start)
+    done = -1  # places are visited once, though several vmas may touch one
+    while vma and h[vma + VMA_START] < end:
+        low = max(start, h[vma + VMA_START])
+        high = min(end, h[vma + VMA_END])
+        last = (high - 1) // entries - h[vma + VMA_SHIFT]
+        whole = (-(-low // entries) - h[vma + VMA_SHIFT], high // entries - h[vma + VMA_SHIFT])
+        for place in range(max(low // entries - h[vma + VMA_SHIFT], done + 1), last + 1):
+            table = h[mm + MM_SLOTS + place] // 2
+            if table == 0:
+                continue
+            if what[2] and whole[0] <= place < whole[1] and h[table + TABLE_COUNT] > 1 and not is_linked(h, table):
+                # The commonest end of all: the other mms with an equal table keep every page.
+                h[table + TABLE_COUNT] -= 1
+                h[mm + MM_SLOTS + place] = 0
+                whole_equal += 1
+                equal_pages += h[table + TABLE_MAPPED]
+                equal_ptes += h[table + TABLE_PTES]
+            else:
+                _zap_slot(h, mm, place, vma, what)
+        done = max(done, last)
+        vma = h[vma + VMA_NEXT]
+    if whole_equal:
+        h[VISITED_ZAP] += whole_equal * entries
+        _leave_equal(h, mm, (whole_equal, equal_pages, equal_ptes))
+
+
+@jit
+def _leave_equal(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
+    """Count the zap of tables whose records other mms go on using. ``sums``: tables, their pages, their ptes."""
+    tables, pages, ptes = sums
+    h[ZAPPED] += ptes
+    h[REFS_DROPPED] += pages
+    h[NOW_RSS] -= pages
+    if h[RMAP]:
+        h[RMAP_REMOVED] += pages
+        h[NOW_RMAP] -= pages
+    h[LEAF_FREED] += tables
+    h[NOW_LEAVES] -= tables
+    h[NOW_CHARGED] -= tables
+    h[PMDS_WRITTEN] += tables
+    h[mm + MM_POPULATED] -= tables
+
+
+@jit
+def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, int]) -> None:
+    """Zap what vanishes in one slot, in which ``vma`` is the first; free or drop the table if it may go."""
+    start, end, unmaps = what
+    first = first_page(h, place)
+    last = first + h[ENTRIES]
+    emptied = not _keeps(h, mm, (first, last), what)
+    covered = False
+    table = table_at(h, mm, place)
+    if unmaps and emptied and h[table + TABLE_COUNT] > 1 and not is_linked(h, table):
+        _visit(h, vma, (first, last), what)
+        h[table + TABLE_COUNT] -= 1
+        h[mm + MM_SLOTS + place] = 0
+        _leave_equal(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
+        return
+    while vma and h[vma + VMA_START] < min(end, last):
+        low = max(start, h[vma + VMA_START], first)
+        high = min(end, h[vma + VMA_END], last)
+        covered = low == first and high == last  # then by this vma alone
+        table = table_at(h, mm, place)
+        if h[table + TABLE_COUNT] > 1 and is_linked(h, table):
+            if (h[ZAP] == ZAP_WHOLE and emptied) or (h[ZAP] == ZAP_EDGES and covered):
+                drop(h, mm, place)
+                return
+        separate(h, mm, place)
+        diverge(h, mm, place)
+        _zap(h, mm, place, vma, (low - first, high - first))
+        vma = h[vma + VMA_NEXT]
+    if emptied if unmaps else covered and h[DONTNEED] == FREES_COVERED:
+        free_slot(h, mm, place)
+
+
+@jit
+def _visit(h: IntArray, vma: int, span: tuple[int, int], what: tuple[int, int, int]) -> None:
+    """Count the ptes that a zap looks at in one table."""
+    while vma and h[vma + VMA_START] < min(what[1], span[1]):
+        low = max(what[0], h[vma + VMA_START], span[0])
+        h[VISITED_ZAP] += min(what[1], h[vma + VMA_END], span[1]) - low
+        vma = h[vma + VMA_NEXT]
+
+
+@jit
+def _keeps(h: IntArray, mm: int, span: tuple[int, int], what: tuple[int, int, int]) -> bool:
+    """Return whether, without the pages that go, some vma is left in a table's span."""
+    first, last = span
+    before, after = min(what[0], last), max(what[1], first)
+    return (first < before and overlaps(h, mm, first, before)) or (
+        after < last and overlaps(h, mm, after, last)
+    )
+
+
+@jit
+def free_slot(h: IntArray, mm: int, place: int) -> None:
+    """Free the empty table of one mm's own that a slot points to."""
+    table = table_at(h, mm, place)
+    uncharge(h, table, mm)
+    clear_slot(h, mm, place)
+    free_table(h, table)
+
+
+@jit
+def _zap(h: IntArray, mm: int, place: int, vma: int, indices: tuple[int, int]) -> None:
+    """Clear the ptes at indices [low, high), which a vma has in a table of one mm's own."""
+    low, high = indices
+    h[VISITED_ZAP] += high - low
+    table = table_at(h, mm, place)
+    if h[table + TABLE_PTES] == 0:
+        return
+    words = words_of(low, high)
+    gone, present, write = mask(h, GONE), row_of(h, table, PRESENT), row_of(h, table, WRITE)
+    if h[RMAP] == CHAIN:
+        clear_row(h, gone)
+    ptes = 0
+    writable = 0
+    for word in range(words[0], words[1]):
+        bits = h[present + word] & within(word, low, high)
+        h[gone + word] = bits
+        ptes += popcount(bits)
+        writable += popcount(h[write + word] & bits)
+    if h[table + TABLE_EXTRA] or h[SWAPS] > 0 or h[RMAP] == CHAIN:
+        _zap_rarer(h, mm, place, vma, (words[0], words[1], low, high))
+        return
+    free = release(h, table, gone, words) if ptes else 0
+    for word in range(words[0], words[1]):
+        h[present + word] &= ~h[gone + word]
+        h[write + word] &= ~h[gone + word]
+    h[table + TABLE_WRITABLE] -= writable
+    _zapped(h, table, (ptes, ptes, free))
+
+
+@jit
+def _zapped(h: IntArray, table: int, sums: tuple[int, int, int]) -> None:
+    """Count ptes cleared, those of them that held a page, and the pages that are free now."""
+    ptes, pages, free = sums
+    h[table + TABLE_PTES] -= ptes
+    h[table + TABLE_MAPPED] -= pages
+    h[ZAPPED] += ptes
+    h[REFS_DROPPED] += pages
+    h[NOW_RSS] -= pages
+    if h[RMAP]:
+        h[RMAP_REMOVED] += pages
+        h[NOW_RMAP] -= pages
+    h[PAGES_FREED] += free
+    h[NOW_PAGES] -= free
+
+
+@jit
+def _zap_rarer(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, int, int]) -> None:
+    """Zap ptes (row GONE) among which there may be file pages, the zero page, swap entries, or chains to walk.
+
+    ``what``: words [first, last) of the row, indices [low, high).
+    """
+    table, gone = table_at(h, mm, place), mask(h, GONE)
+    words = (what[0], what[1])
+    if h[RMAP] == CHAIN and h[SWAPS] == 0:
+        h[RMAP_WALKED] += chain_lengths(h, place, table, gone)
+    present, write, anon, file = row_of(h, table, PRESENT), row_of(h, table, WRITE), mask(h, REST), mask(h, KIND_A)
+    extra, size = h[table + TABLE_EXTRA], h[ROW]
+    ptes, pages, writable = 0, 0, 0
+    for word in range(words[0], words[1]):
+        bits = h[gone + word]
+        ptes += popcount(bits)
+        zero = bits & h[extra + ZERO * size + word] if extra else 0
+        h[file + word] = bits & h[extra + FILE * size + word] if extra else 0
+        h[anon + word] = bits & ~(zero | h[file + word])
+        pages += popcount(bits ^ zero)
+        writable += popcount(h[write + word] & bits)
+        if extra:
+            h[extra + ZERO * size + word] &= ~zero
+            h[extra + FILE * size + word] &= ~h[file + word]
+    if h[vma + VMA_FILE] >= 0 and h[RMAP] == CHAIN:
+        h[RMAP_WALKED] += _uncount_files(h, vma, first_page(h, place), words)
+    if h[SWAPS] > 0:
+        free = _zap_one_by_one(h, mm, place, what)
+        swaps = free // (1 << 32)
+        ptes += swaps
+        free -= swaps << 32
+    else:
+        free = release(h, table, anon, words)
+    for word in range(words[0], words[1]):
+        h[present + word] &= ~h[gone + word]
+        h[write + word] &= ~h[gone + word]
+    h[table + TABLE_WRITABLE] -= writable
+    _zapped(h, table, (ptes, pages, free))
+
+
+@jit
+def _uncount_files(h: IntArray, vma: int, first: int, words: tuple[int, int]) -> int:
+    """Count the ptes of row KIND_A against their file pages; returns the counts before, summed."""
+    row = mask(h, KIND_A)
+    for word in range(words[0]):
+        h[row + word] = 0
+    for word in range(words[1], h[ROW]):
+        h[row + word] = 0
+    return count_file_row(h, vma, first, row, -1)
+
+
+@jit
+def _zap_one_by_one(h: IntArray, mm: int, place: int, what: tuple[int, int, int, int]) -> int:
+    """Zap anonymous ptes (row REST) and swap entries where pages may have swap entries elsewhere.
+
+    Returns the pages that are free now, plus the swap entries zapped in the upper 32 bits.
+    """
+    table, anon = table_at(h, mm, place), mask(h, REST)
+    one = mask(h, KIND_A)
+    free = 0
+    for word in range(what[0], what[1]):
+        bits = h[anon + word]
+        swaps = 0
+        if h[table + TABLE_EXTRA]:
+            row = h[table + TABLE_EXTRA] + SWAP * h[ROW]
+            swaps = h[row + word] & within(word, what[2], what[3])
+            h[row + word] ^= swaps
+            h[SWAPS] -= popcount(swaps)
+            free += popcount(swaps) << 32
+        both = bits | swaps
+        while both:
+            bit = BIT[lowest(both)]
+            index = word * 64 + lowest(both)
+            both &= both - 1
+            if bits & bit:
+                held = present_mapcount(h, place, index, home_of(h, table, index))
+                h[RMAP_WALKED] += held if h[RMAP] == CHAIN else 0
+                free += held == 1
+            h[one + word] = bit
+            h[row_of(h, table, PRESENT) + word] &= ~bit
+            release(h, table, one, (word, word + 1))
+    return free
+
+
+@jit
+def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
+    """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
+
+    CoWable ptes are never made writable here: their next write is a fault.
+    """
+    vma = vma_from(h, mm, start)
+    while vma and h[vma + VMA_START] < end:
+        if h[vma + VMA_WRITABLE] == writable:
+            vma = h[vma + VMA_NEXT]
+            continue
+        low, high = max(start, h[vma + VMA_START]), min(end, h[vma + VMA_END])
+        shift = h[vma + VMA_SHIFT]
+        for place in range(low // h[ENTRIES] - shift, (high - 1) // h[ENTRIES] - shift + 1):
+            if table_at(h, mm, place):
+                first = first_page(h, place)
+                indices = (max(low - first, 0), min(high - first, h[ENTRIES]))
+                separate(h, mm, place)
+                _change_ptes(h, mm, place, vma, (indices[0], indices[1], writable))
+        if h[vma + VMA_START] < start:
+            vma = split(h, mm, vma, start)
+        if h[vma + VMA_END] > end:
+            split(h, mm, vma, end)
+        h[vma + VMA_WRITABLE] = writable
+        vma = h[vma + VMA_NEXT]
+
+
+@jit
+def _change_ptes(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, int]) -> None:
+    """Change the permission of present ptes of a table of one mm's own. ``what``: indices [low, high), the permission."""
+    low, high, writable = what
+    h[VISITED_MPROTECT] += high - low
+    if writable and is_private(h, vma):
+        return
+    words = words_of(low, high)
+    table = table_at(h, mm, place)
+    if _changing(h, table, words, what) == 0:
+        return
+    table = diverge(h, mm, place)
+    present, write = row_of(h, table, PRESENT), row_of(h, table, WRITE)
+    changed = _changing(h, table, words, what)
+    for word in range(words[0], words[1]):
+        bits = within(word, low, high) & h[present + word]
+        h[write + word] = h[write + word] | bits if writable else h[write + word] & ~bits
+    h[table + TABLE_WRITABLE] += changed if writable else -changed
+    h[CHANGED_MPROTECT] += changed
+
+
+@jit
+def _changing(h: IntArray, table: int, words: tuple[int, int], what: tuple[int, int, int]) -> int:
+    """Return how many present ptes have another permission than they are to have."""
+    present, write = row_of(h, table, PRESENT), row_of(h, table, WRITE)
+    changing = 0
+    for word in range(words[0], words[1]):
+        bits = within(word, what[0], what[1]) & h[present + word]
+        changing += popcount(bits & ~h[write + word] if what[2] else bits & h[write + word])
+    return changing
+
+
