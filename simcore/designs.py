@@ -39,11 +39,11 @@ AXES: dict[str, dict[str, str]] = {
     },
     "fault_around": {
         "none": "a fault fills one pte",
-        "64_kib": "a read fault on file pages fills all empty ptes of the aligned block of 64 KiB around it, as far as vma, table and page cache reach",
+        "64_kib": "a read fault on file pages fills all empty ptes of 64 KiB, from the aligned address on or from where the vma begins if that is later, as far as vma, table and page cache reach",
     },
     "dontneed": {
         "keeps_tables": "madvise(DONTNEED) clears ptes and keeps tables",
-        "frees_covered": "a table whose whole span one madvise(DONTNEED) covers is freed",
+        "frees_covered": "a table whose whole span lies in one vma and in the range of one madvise(DONTNEED) is freed",
         "ignored": "madvise(DONTNEED) does nothing",
     },
     "file_tables": {
@@ -216,6 +216,11 @@ class Design:
                 self.file_tables == "shared" and self.inherit != "unfaultable",
                 "tables shared through the file are found again by faults, so fork has no business with them; set "
                 "inherit to 'unfaultable'",
+            ),
+            (
+                self.file_tables == "shared" and self.page_refs == "per_sharer",
+                "a table shared through its file is the file's, not its sharers'; set page_refs to 'per_table' or "
+                "file_tables to 'private'",
             ),
         ]
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from simcore.errors import Refusal
 
 IntArray = npt.NDArray[np.int64]
-IntRows = npt.NDArray[np.int64]  # two-dimensional
 
 
 class Op(IntEnum):

@@ -29,6 +29,8 @@ from simcore.sources import source_digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from simcore.events import IntArray
+
 F = TypeVar("F", bound="Callable[..., object]")
 
 ENABLED = os.environ.get("FORKBENCH_JIT", "1") != "0"
@@ -67,48 +69,40 @@ if CACHE_FOLDER is not None:
 
 
 def entry(function: F) -> F:
-    """Compile a function that Python calls; like ``jit`` otherwise."""
-    return _compiled(function, internal=False)
+    """Compile a function that Python calls with arrays, or return it as it is if FORKBENCH_JIT is 0."""
+    return cast("F", numba.njit(**_OPTIONS)(function)) if ENABLED else function
 
 
 def jit(function: F) -> F:
-    """Compile a function for the types that it is annotated with, or return it as it is if FORKBENCH_JIT is 0.
+    """Compile a function that compiled code calls, for the types that it is annotated with.
 
     For one signature: left alone, numba compiles a function anew for each constant that it is called with, which takes
-    five times as long. An annotation is ``int``, ``bool``, ``IntArray`` [n], ``IntRows`` [n, 8] or a tuple of these.
+    five times as long. An annotation is ``int``, ``bool``, ``IntArray`` or a tuple of these. An ``IntArray`` is passed
+    as a bare pointer, see ``pointer``. If FORKBENCH_JIT is 0 the function is returned as it is.
     """
-    return _compiled(function, internal=True)
-
-
-def _compiled(function: F, *, internal: bool) -> F:
-    """Return a function compiled; an internal one without the code by which Python would call it."""
     if not ENABLED:
         return function
-    compile_it = numba.njit(
-        cache=CACHE_FOLDER is not None,
-        boundscheck=BOUNDSCHECK,
-        nogil=True,
-        error_model="numpy",
-        no_cfunc_wrapper=True,
-        no_cpython_wrapper=internal,
-    )
-    return cast("F", _for_one_signature(compile_it(function), function))
-
-
-def _for_one_signature(dispatcher: Any, function: Callable[..., object]) -> Any:
-    """Let a dispatcher compile for the annotated types, when it is first called by compiled code, and no others."""
+    dispatcher: Any = numba.njit(no_cpython_wrapper=True, **_OPTIONS)(function)
     template = dispatcher.get_call_template
 
     def compiled_template(arguments: Any, keywords: Any) -> Any:
         if not dispatcher.signatures:
             hints = [hint for name, hint in function.__annotations__.items() if name != "return"]
-            types = tuple(_numba_type(hint, function.__globals__) for hint in hints)
-            dispatcher.compile(types)
+            dispatcher.compile(tuple(_numba_type(hint, function.__globals__) for hint in hints))
             dispatcher.disable_compile()
         return template(arguments, keywords)
 
     dispatcher.get_call_template = compiled_template
-    return dispatcher
+    return cast("F", dispatcher)
+
+
+_OPTIONS: dict[str, Any] = {
+    "cache": CACHE_FOLDER is not None,
+    "boundscheck": BOUNDSCHECK,
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+}
 
 
 class _Tuple:
@@ -122,8 +116,7 @@ class _Tuple:
 _TYPES = {
     "int": numba.types.int64,
     "bool": numba.types.boolean,
-    "IntArray": numba.types.int64[::1],
-    "IntRows": numba.types.int64[:, ::1],
+    "IntArray": numba.types.int64[::1] if BOUNDSCHECK else numba.types.CPointer(numba.types.int64),
     "tuple": _Tuple,
 }
 
@@ -163,3 +156,41 @@ else:
     def lowest(word: int) -> int:
         """Return the number of the lowest set bit of an int64 that is not zero."""
         return ((int(word) & -int(word)).bit_length()) - 1
+
+
+if ENABLED and not BOUNDSCHECK:
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def pointer(_typing: Any, array: Any) -> Any:
+        """Return where the words of an int64 array [n] are: what compiled functions pass on.
+
+        An array is seven words, costs reference counting and a check for negative indices at each access; a pointer is
+        one and costs nothing. With FORKBENCH_BOUNDSCHECK=1 arrays stay arrays, so that each access is checked.
+        """
+
+        def emit(context: Any, builder: Any, signature: Any, arrays: Any) -> Any:
+            return context.make_array(signature.args[0])(context, builder, arrays[0]).data
+
+        return numba.types.CPointer(numba.types.int64)(array), emit
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def behind(_typing: Any, _words: Any, _count: Any) -> Any:
+        """Return the words of an array behind its first ``count``."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+            return builder.gep(given[0], [given[1]])
+
+        words = numba.types.CPointer(numba.types.int64)
+        return words(words, numba.types.int64), emit
+
+else:
+
+    @jit
+    def pointer(array: IntArray) -> IntArray:
+        """Return an array: where indices are checked, or nothing is compiled, arrays are passed as they are."""
+        return array
+
+    @jit
+    def behind(words: IntArray, count: int) -> IntArray:
+        """Return the words of an array behind its first ``count``."""
+        return words[count:]

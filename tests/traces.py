@@ -29,7 +29,12 @@ IMAGES = (
     ],
 )
 COMMON = (
-    [Op.READ] * 5 + [Op.WRITE] * 7 + [Op.FORK] * 3 + [Op.MMAP] * 3 + [Op.MUNMAP] * 2 + [Op.MPROTECT, Op.DONTNEED]
+    [Op.READ] * 5
+    + [Op.WRITE] * 7
+    + [Op.FORK] * 3
+    + [Op.MMAP] * 3
+    + [Op.MUNMAP] * 2
+    + [Op.MPROTECT, Op.DONTNEED]
 )
 RARE = [Op.VFORK, Op.EXEC, Op.EXIT, Op.EXIT, Op.GROW, Op.RECLAIM]
 
@@ -43,7 +48,13 @@ class RandomTrace:
     """
 
     def __init__(
-        self, seed: int, tasks: int = 6, wild: float = 0.05, *, shared: bool = True, without: tuple[Op, ...] = ()
+        self,
+        seed: int,
+        tasks: int = 6,
+        wild: float = 0.05,
+        *,
+        shared: bool = True,
+        without: tuple[Op, ...] = (),
     ) -> None:
         self.rng = random.Random(seed)
         self.ops = [op for op in COMMON + RARE if op not in without]
@@ -109,7 +120,11 @@ class RandomTrace:
         pages, writable = self.mapped.get(task, {}), self.rng.random() < 0.5
         start = self.rng.choice(sorted(pages)) if pages and not wild else self.rng.randrange(self.pages)
         most = next(count for count in range(self.pages + 1) if start + count not in pages)
-        count = self.rng.randint(1, min(most, 9)) if most and not wild else self.rng.randint(1, self.pages - start)
+        count = (
+            self.rng.randint(1, min(most, 9))
+            if most and not wild
+            else self.rng.randint(1, self.pages - start)
+        )
         if most >= count or wild:
             self.builder.mprotect(task, start, count, writable=writable)
         if most >= count and self._may(task, borrowed=False):

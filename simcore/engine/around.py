@@ -14,7 +14,7 @@ from simcore.engine.count import (
 )
 from simcore.engine.frames import row_of
 from simcore.engine.records import bring_in, file_word, is_complete
-from simcore.engine.rows import BIT, mask, within, words_of
+from simcore.engine.rows import BIT, bit_of, mask, within, word_of, words_of
 from simcore.engine.serve import bring_in_counted, put_file_pages
 from simcore.engine.vmas import first_page, high_index, low_index
 from simcore.heap import (
@@ -59,13 +59,13 @@ def _map_block(h: IntArray, vma: int, place: int, table: int, index: int) -> Non
     high = min(low + h[AROUND], high_index(h, vma, first))
     words = words_of(low, high)
     _select_empty(h, table, words, (low, high))
-    row, own = mask(h, KIND_B), BIT[index % 64]
+    row, own = mask(h, KIND_B), bit_of(index)
     if not is_complete(h, vma):
         page = file_word(h, vma, first + index)
         if h[page] & CACHED == 0:
             bring_in_counted(h, vma, page)
         _select_cached(h, vma, first, words)
-    h[row + index // 64] |= own
+    h[row + word_of(index)] |= own
     pages = put_file_pages(h, vma, place, table, (row, words[0], words[1]))
     weight = h[table + TABLE_COUNT] if h[PER_SHARER] else 1
     h[FAULTS_FILE_MAP] = 1

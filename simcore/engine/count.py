@@ -102,7 +102,14 @@ def record(h: IntArray, kind: int, times: int) -> None:
         vector = _find_vector(h, kind)
         h[LATEST + kind] = vector
     h[vector + VECTOR_TIMES] += times
-    h[ACTS_AT : ACTS_AT + N_ACTS] = 0
+    clear_acts(h)
+
+
+@jit
+def clear_acts(h: IntArray) -> None:
+    """Start an act vector with zeroes."""
+    for act in range(N_ACTS):
+        h[ACTS_AT + act] = 0
 
 
 @jit

@@ -11,7 +11,7 @@ from simcore.engine.layout import new_heap
 from simcore.engine.loop import FIRST_RARE, GROW, OVERRUN, begin, run, run_any
 from simcore.engine.views import Views
 from simcore.errors import InvariantViolation, LimitExceeded, Refusal
-from simcore.events import EVENT_DTYPE, Op, Trace, describe
+from simcore.events import Op, Trace, describe
 from simcore.heap import (
     CHAIN,
     EVICTED,
@@ -96,7 +96,7 @@ class Engine:
 
     def _touched(self, first: int, last: int) -> int:
         """Return how many pages events [first, last) touch."""
-        rows = self._raw[0][first:last]
+        rows = self._raw[0].reshape(len(self._trace), -1)[first:last]
         return int(rows[(rows[:, 0] == Op.READ) | (rows[:, 0] == Op.WRITE), 3].sum())
 
     def _grow(self) -> None:
@@ -160,5 +160,5 @@ class Engine:
 
 
 def _plain(rows: npt.NDArray[np.void]) -> IntArray:
-    """Return events as an int64 array [n, 8]."""
-    return np.ascontiguousarray(rows).view(np.int64).reshape(len(rows), len(EVENT_DTYPE.names or ()))
+    """Return events as an int64 array [8 n]."""
+    return np.ascontiguousarray(rows).view(np.int64)

@@ -8,7 +8,7 @@ from simcore.engine.around import map_blocks
 from simcore.engine.count import KIND_READ_FAULT, KIND_WRITE_FAULT, LEAF_LINKED, record
 from simcore.engine.frames import row_of
 from simcore.engine.records import charge_sharer, file_record, set_slot
-from simcore.engine.rows import BELOW, BIT, mask, within, words_of
+from simcore.engine.rows import BELOW, bit_of, mask, within, word_of, words_of
 from simcore.engine.serve import map_file_pages, map_zero_pages, serve_write, table_only
 from simcore.engine.sharing import make_own
 from simcore.engine.swapping import swap_in
@@ -90,10 +90,10 @@ def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> None:
 def _may_fault(h: IntArray, mm: int, place: int, index: int, writes: bool) -> bool:  # noqa: FBT001 - numba takes no keywords
     """Return whether an access to one pte faults."""
     slot = h[mm + MM_SLOTS + place]
-    word, bit = index // 64, BIT[index % 64]
-    if slot == 0 or h[row_of(h, slot // 2, PRESENT) + word] & bit == 0:
+    word, bit = word_of(index), bit_of(index)
+    if slot == 0 or h[row_of(h, slot >> 1, PRESENT) + word] & bit == 0:
         return True
-    return writes and (slot & SLOT_WRITABLE == 0 or h[row_of(h, slot // 2, WRITE) + word] & bit == 0)
+    return writes and (slot & SLOT_WRITABLE == 0 or h[row_of(h, slot >> 1, WRITE) + word] & bit == 0)
 
 
 @jit
@@ -107,14 +107,14 @@ def _select(h: IntArray, words: Words, low: int, count: int, stride: int) -> Non
     for word in range(words[0], words[1]):
         h[touched + word] = 0
     for index in range(low, low + count * stride, stride):
-        h[touched + index // 64] |= BIT[index % 64]
+        h[touched + word_of(index)] |= bit_of(index)
 
 
 @jit
 def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Write to the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]
-    table = slot // 2
+    table = slot >> 1
     first = -1  # the page whose fault changes the table
     if slot == 0:
         first = _first_touched(h, words)
@@ -131,8 +131,8 @@ def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> Non
     turns = 1
     if first >= 0:
         table = table_at(h, mm, place)
-        right = h[row_of(h, table, PRESENT) + first // 64] & h[row_of(h, table, WRITE) + first // 64]
-        if right & BIT[first % 64]:
+        right = h[row_of(h, table, PRESENT) + word_of(first)] & h[row_of(h, table, WRITE) + word_of(first)]
+        if right & bit_of(first):
             table_only(h, KIND_WRITE_FAULT, slot != 0)
             _keep_behind(h, words, first)
         else:
@@ -147,9 +147,9 @@ def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> Non
 def _keep_behind(h: IntArray, words: Words, index: int) -> None:
     """Take a page and those before it out of the row TOUCHED."""
     touched = mask(h, TOUCHED)
-    for word in range(words[0], index // 64):
+    for word in range(words[0], word_of(index)):
         h[touched + word] = 0
-    h[touched + index // 64] &= ~BELOW[index % 64 + 1]
+    h[touched + word_of(index)] &= ~BELOW[(index & 63) + 1]
 
 
 @jit
@@ -162,7 +162,7 @@ def _set_aside(h: IntArray, words: Words, index: int) -> int:
         h[rest + word] = h[touched + word]
         left |= h[touched + word]
         h[touched + word] = 0
-    h[touched + index // 64] = BIT[index % 64]
+    h[touched + word_of(index)] = bit_of(index)
     return 2 if left else 1
 
 
@@ -178,7 +178,7 @@ def _bring_back(h: IntArray, words: Words) -> None:
 def read_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Read the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]
-    table = slot // 2
+    table = slot >> 1
     first = -1  # the page whose fault changes the table
     if slot == 0:
         first = _first_touched(h, words)
@@ -194,7 +194,7 @@ def read_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None
             first = absent
     turns = 1
     if first >= 0:
-        if h[row_of(h, table_at(h, mm, place), PRESENT) + first // 64] & BIT[first % 64]:
+        if h[row_of(h, table_at(h, mm, place), PRESENT) + word_of(first)] & bit_of(first):
             table_only(h, KIND_READ_FAULT, slot != 0)
             _keep_behind(h, words, first)
         else:

@@ -117,7 +117,7 @@ def fork_mm(h: IntArray, parent: int) -> int:
             vma = h[vma + VMA_NEXT]
         if not links and h[LAZY] and covers(h, vma, first) and _is_inherited(h, vma):
             # The commonest table of all: one vma, copied whole. Both mms use one record until one of them differs.
-            table = slot // 2
+            table = slot >> 1
             h[table + TABLE_COUNT] += 1
             h[child + MM_SLOTS + place] = table * 2 + SLOT_WRITABLE
             equal_tables += 1
@@ -197,7 +197,7 @@ def _copy_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None
     The child gets a table even if none of those ptes is present, but none if no vma is inherited.
     """
     parent, child = mms
-    table = h[parent + MM_SLOTS + place] // 2
+    table = h[parent + MM_SLOTS + place] >> 1
     first = first_page(h, place)
     row = mask(h, GONE)
     for word in range(h[ROW]):
@@ -267,7 +267,7 @@ def _forget(h: IntArray, table: int) -> None:
 def _link_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None:
     """Point the child's slot to the parent's table, protected as the design says; not if no vma is inherited."""
     parent, child = mms
-    table = h[parent + MM_SLOTS + place] // 2
+    table = h[parent + MM_SLOTS + place] >> 1
     if h[INHERIT] and not _inherits_any(h, vma, first_page(h, place)):
         return
     exempt = h[EXEMPT] == 1 and is_exempt(h, vma, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give, take
-from simcore.engine.rows import BIT, clear_row, copy_row, is_empty, mask
+from simcore.engine.rows import bit_of, clear_row, copy_row, is_empty, mask, word_of
 from simcore.heap import (
     BASE,
     CARRY,
@@ -276,7 +276,7 @@ def new_record(h: IntArray) -> int:
 @jit
 def home_of(h: IntArray, table: int, index: int) -> int:
     """Return the home of the frame behind an anonymous pte of a table, 0 if there is none."""
-    word, bit = index // 64, BIT[index % 64]
+    word, bit = word_of(index), bit_of(index)
     if h[row_of(h, table, OWN) + word] & bit:
         return table
     if h[table + TABLE_BASE] and h[row_of(h, table, BASE) + word] & bit:

@@ -27,13 +27,13 @@ from simcore.engine.count import (
     MMAPS,
     MPROTECTS,
     MUNMAPS,
-    N_ACTS,
     RECLAIMS,
     STACK_GROWS,
     TLB_MM,
     TLB_RANGE,
     VFORKS,
     ZAPPED,
+    clear_acts,
     flush,
     record,
     sample,
@@ -47,9 +47,8 @@ from simcore.engine.room import short_of_room
 from simcore.engine.sharing import copy_deferred, separate
 from simcore.engine.vmas import insert, move_start, new_vma, vma_from
 from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, protect, take_away
-from simcore.events import Op
+from simcore.events import EVENT_DTYPE, Op
 from simcore.heap import (
-    ACTS_AT,
     ENTRIES,
     MM_PENDING,
     MM_SLOTS,
@@ -64,11 +63,12 @@ from simcore.heap import (
     VMA_SHIFT,
     VMA_START,
 )
-from simcore.jit import entry, jit
+from simcore.jit import behind, entry, jit, pointer
 
 if TYPE_CHECKING:
-    from simcore.events import IntArray, IntRows
+    from simcore.events import IntArray
 
+EVENT_WORDS = len(EVENT_DTYPE)
 GROW, OVERRUN, RARE = -1, -2, -3
 MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
@@ -78,16 +78,17 @@ FIRST_RARE = MPROTECT  # operations from here on are done by run_any
 
 
 @entry
-def begin(h: IntArray) -> None:
+def begin(heap: IntArray) -> None:
     """Give task 0 an empty mm; that and its pgd are there before the trace begins, so no act is counted."""
+    h = pointer(heap)
     h[task_record(h, 0) + TASK_MM] = new_mm(h)
-    h[ACTS_AT : ACTS_AT + N_ACTS] = 0
+    clear_acts(h)
     sample(h)
 
 
 @entry
 def run(
-    h: IntArray, trace: tuple[IntRows, IntArray, IntRows, IntArray], start: int, stop: int
+    heap: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], start: int, stop: int
 ) -> tuple[int, int]:
     """Run events [start, stop); returns (status, event): DONE, GROW, RARE, OVERRUN or a Refusal.
 
@@ -95,9 +96,10 @@ def run(
     RARE nothing has happened either; ``run_any`` does such events. With a Refusal nothing of the event will happen.
     OVERRUN means that an event took more than NEEDED said: we are wrong, and memory behind the heap was written.
     """
-    events, pages, image_rows, image_starts = trace
+    h, events, pages = pointer(heap), pointer(trace[0]), pointer(trace[1])
+    image_rows, image_starts = pointer(trace[2]), pointer(trace[3])
     for at in range(start, stop):
-        event = events[at]
+        event = behind(events, at * EVENT_WORDS)
         op, task = event[0], event[1]
         if op >= FIRST_RARE:
             return RARE, at
@@ -114,7 +116,9 @@ def run(
         elif op in (EXEC, EXIT):
             _leave(h, task, op)
             if op == EXEC:
-                _map_image(h, task, image_rows[image_starts[event[5]] : image_starts[event[5] + 1]])
+                first = image_starts[event[5]]
+                rows = behind(image_rows, first * EVENT_WORDS)
+                _map_image(h, mm_of(h, task), rows, image_starts[event[5] + 1] - first)
         elif op == FORK:
             h[FORKS] += 1
             _new_task(h, event[5], fork_mm(h, mm), 0)
@@ -139,20 +143,20 @@ def run(
 
 @entry
 def run_any(
-    h: IntArray, trace: tuple[IntRows, IntArray, IntRows, IntArray], start: int, stop: int
+    heap: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], start: int, stop: int
 ) -> tuple[int, int]:
     """Run events [start, stop) of a trace that holds rarer ones; returns what ``run`` does, never RARE.
 
     Apart from ``run`` so that traces without such events need not wait for its compilation.
     """
-    at = start
+    h, events, at = pointer(heap), pointer(trace[0]), start
     while at < stop:
-        status, at = run(h, trace, at, stop)
+        status, at = run(heap, trace, at, stop)
         if status != RARE:
             return status, at
-        event = trace[0][at]
-        status = refusal(h, event, trace[1])
-        if status == DONE and short_of_room(h, event, trace[3]):
+        event = behind(events, at * EVENT_WORDS)
+        status = refusal(h, event, events)
+        if status == DONE and short_of_room(h, event, events):
             status = GROW
         if status != DONE:
             return status, at
@@ -223,7 +227,7 @@ def _separate_span(h: IntArray, mm: int, vma: int, start: int, end: int) -> None
     """Before pages [start, end) become part of a vma: leave nobody else with the linked tables that hold them."""
     shift = h[vma + VMA_SHIFT]
     for place in range(start // h[ENTRIES] - shift, (end - 1) // h[ENTRIES] - shift + 1):
-        table = h[mm + MM_SLOTS + place] // 2
+        table = h[mm + MM_SLOTS + place] >> 1
         if table and h[table + TABLE_COUNT] > 1:
             separate(h, mm, place)
 
@@ -269,10 +273,9 @@ def _leave(h: IntArray, task: int, op: int) -> None:
 
 
 @jit
-def _map_image(h: IntArray, task: int, rows: IntRows) -> None:
-    """Map the vmas of an image into the new mm of a task that execs."""
-    mm = mm_of(h, task)
-    for row in range(rows.shape[0]):
-        insert(h, mm, new_vma(h, rows[row]))
+def _map_image(h: IntArray, mm: int, rows: IntArray, count: int) -> None:
+    """Map the vmas of an image, MMAP rows one after another, into the new mm of a task that execs."""
+    for row in range(count):
+        insert(h, mm, new_vma(h, behind(rows, row * EVENT_WORDS)))
     h[EXECS] += 1
     record(h, KIND_EXEC, 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.frames import holders, home_of, row_of
 from simcore.engine.records import task_record
-from simcore.engine.rows import BIT, mask
+from simcore.engine.rows import bit_of, mask, word_of
 from simcore.engine.tables import is_linked, table_at
 from simcore.heap import (
     BASE,
@@ -46,7 +46,7 @@ def present_mapcount(h: IntArray, place: int, index: int, home: int) -> int:
         if h[record + TASK_MM] == 0 or h[record + TASK_LENDER]:
             continue
         table = table_at(h, h[record + TASK_MM], place)
-        if table == 0 or h[row_of(h, table, PRESENT) + index // 64] & BIT[index % 64] == 0:
+        if table == 0 or h[row_of(h, table, PRESENT) + word_of(index)] & bit_of(index) == 0:
             continue
         if h[table + TABLE_SEEN] == h[VISIT] and is_linked(h, table):
             continue

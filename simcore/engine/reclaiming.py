@@ -22,7 +22,7 @@ from simcore.engine.count import (
 from simcore.engine.frames import home_of, row_of
 from simcore.engine.mapcounts import present_mapcount
 from simcore.engine.records import file_record, file_word, task_record
-from simcore.engine.rows import BIT
+from simcore.engine.rows import bit_of, word_of
 from simcore.engine.tables import diverge, extra_of, table_at
 from simcore.engine.vmas import first_page, vma_from
 from simcore.heap import (
@@ -131,7 +131,7 @@ def _look_at(h: IntArray, mm: int, vma: int, vpn: int) -> None:
     if h[RECLAIM] == 0:
         h[VISITED_RECLAIM] += 1
     table = table_at(h, mm, place)
-    word, bit = index // 64, BIT[index % 64]
+    word, bit = word_of(index), bit_of(index)
     if h[row_of(h, table, PRESENT) + word] & bit == 0:
         return
     extra = h[table + TABLE_EXTRA]
@@ -182,7 +182,7 @@ def _anon_vmas(h: IntArray, anon_vma: int, vpn: int) -> int:
 @jit
 def _swap_out_all(h: IntArray, place: int, index: int, home: int) -> None:
     """Put a swap entry in every present pte that holds the frame of a home at an index of a place."""
-    word, bit = index // 64, BIT[index % 64]
+    word, bit = word_of(index), bit_of(index)
     for task in range(h[TASKS]):
         record = task_record(h, task)
         mm = h[record + TASK_MM]
@@ -200,7 +200,7 @@ def _swap_out(h: IntArray, mm: int, place: int, index: int) -> None:
     table = table_at(h, mm, place)
     row = extra_of(h, table) + SWAP * h[ROW]
     _unmap(h, table, index)
-    h[row + index // 64] |= BIT[index % 64]
+    h[row + word_of(index)] |= bit_of(index)
     h[SWAPS] += 1
     h[table + TABLE_PTES] += 1
 
@@ -208,7 +208,7 @@ def _swap_out(h: IntArray, mm: int, place: int, index: int) -> None:
 @jit
 def _unmap(h: IntArray, table: int, index: int) -> None:
     """Empty one present pte, which stands for a reference and a mapping, and flush it for all who reach it."""
-    word, bit = index // 64, BIT[index % 64]
+    word, bit = word_of(index), bit_of(index)
     weight = h[table + TABLE_COUNT] if h[PER_SHARER] else 1
     h[row_of(h, table, PRESENT) + word] &= ~bit
     if h[row_of(h, table, WRITE) + word] & bit:
@@ -256,7 +256,7 @@ def _look_at_file_page(h: IntArray, mm: int, vma: int, place: int, index: int) -
 def _unmap_file_page(h: IntArray, mm: int, place: int, index: int, word: int) -> None:
     """Empty one pte of a page-cache page; ``word`` is where the page's state is."""
     table = table_at(h, mm, place)
-    h[h[table + TABLE_EXTRA] + FILE * h[ROW] + index // 64] &= ~BIT[index % 64]
+    h[h[table + TABLE_EXTRA] + FILE * h[ROW] + word_of(index)] &= ~bit_of(index)
     _unmap(h, table, index)
     if h[RMAP] == CHAIN:
         h[word] -= FILE_PTE
@@ -313,7 +313,7 @@ def _one_pte(h: IntArray, mm: int, vma: int, page: int, unmaps: bool) -> int:  #
     table = table_at(h, mm, place)
     if table == 0 or h[table + TABLE_EXTRA] == 0:
         return 0
-    if h[h[table + TABLE_EXTRA] + FILE * h[ROW] + index // 64] & BIT[index % 64] == 0:
+    if h[h[table + TABLE_EXTRA] + FILE * h[ROW] + word_of(index)] & bit_of(index) == 0:
         return 0
     if unmaps:
         diverge(h, mm, place)

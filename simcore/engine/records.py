@@ -218,4 +218,5 @@ def shm_mapped(h: IntArray, vma: int, change: int) -> None:
         h[NOW_PAGES] -= pages
         h[file + FILE_CACHED] = 0
         first = h[FILE_PAGES_AT] + h[file + FILE_FIRST] + h[file + FILE_LOW]
-        h[first : first + h[file + FILE_PAGES]] = 0
+        for page in range(h[file + FILE_PAGES]):
+            h[first + page] = 0

@@ -84,7 +84,7 @@ def _touch_refusal(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> in
     """Return why some page of a read or write cannot be touched; the first in order decides."""
     start, count, stride = event[2], event[3], event[4]
     if stride == 0:
-        return _list_refusal(h, mm, event[0], pages[start : start + count])
+        return _list_refusal(h, mm, event, pages)
     vma = vma_from(h, mm, start)
     while count > 0:
         if vma and start >= h[vma + VMA_END]:
@@ -100,15 +100,15 @@ def _touch_refusal(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> in
 
 
 @jit
-def _list_refusal(h: IntArray, mm: int, op: int, vpns: IntArray) -> int:
+def _list_refusal(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> int:
     """Return why some listed page cannot be touched."""
     vma = 0
-    for at in range(vpns.shape[0]):
-        vpn = vpns[at]
+    for at in range(event[2], event[2] + event[3]):
+        vpn = pages[at]
         if vma == 0 or vpn < h[vma + VMA_START] or vpn >= h[vma + VMA_END]:
             vma = find_vma(h, mm, vpn)
             if vma == 0:
                 return NOT_MAPPED
-            if op == WRITE and h[vma + VMA_WRITABLE] == 0:
+            if event[0] == WRITE and h[vma + VMA_WRITABLE] == 0:
                 return NOT_WRITABLE
     return DONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.heap import MASKS_AT, ROW
-from simcore.jit import jit, popcount
+from simcore.jit import ENABLED, jit, popcount
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -24,18 +24,34 @@ def mask(h: IntArray, number: int) -> int:
 
 
 @jit
+def word_of(index: int) -> int:
+    """Return in which word of a row an entry's bit is."""
+    return index >> 6
+
+
+@jit
+def bit_of(index: int) -> int:
+    """Return the bit of an entry within its word."""
+    if ENABLED:
+        return 1 << (index & 63)
+    return BIT[index & 63]
+
+
+@jit
 def within(word: int, low: int, high: int) -> int:
     """Return the bits of a row's word whose entries lie in [low, high)."""
     first, last = max(low - word * 64, 0), min(high - word * 64, 64)
     if first >= last:
         return 0
+    if ENABLED:  # 64 bits wrap around
+        return (2 * (1 << (last - 1)) - 1) & -(1 << first)
     return BELOW[last] & ~BELOW[first]
 
 
 @jit
 def words_of(low: int, high: int) -> tuple[int, int]:
     """Return the words [first, last) of a row that entries [low, high) lie in."""
-    return low // 64, (high + 63) // 64
+    return low >> 6, (high + 63) >> 6
 
 
 @jit

@@ -18,7 +18,7 @@ from simcore.engine.count import (
 )
 from simcore.engine.frames import find_shared, home_of, new_frames, release, row_of
 from simcore.engine.mapcounts import present_mapcount
-from simcore.engine.rows import BIT, clear_row, mask
+from simcore.engine.rows import bit_of, clear_row, mask, word_of
 from simcore.engine.tables import table_at
 from simcore.heap import (
     CHAIN,
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 def replace_page(h: IntArray, mm: int, place: int, index: int) -> None:
     """Give a present pte of an anonymous page that others hold too a copy of its own."""
     table = table_at(h, mm, place)
-    word, one = index // 64, mask(h, FRESH)
+    word, one = word_of(index), mask(h, FRESH)
     held = present_mapcount(h, place, index, home_of(h, table, index))
     clear_row(h, one)
-    h[one + word] = BIT[index % 64]
+    h[one + word] = bit_of(index)
     release(h, table, one, (word, word + 1))
     new_frames(h, table, one, (word, word + 1))
     h[PAGES_COPIED] += 1
@@ -77,7 +77,7 @@ def swap_in(h: IntArray, mm: int, place: int, index: int, write: bool) -> None: 
     A write makes it writable if no other pte leads to it, else it copies it at once.
     """
     table = table_at(h, mm, place)
-    word, bit = index // 64, BIT[index % 64]
+    word, bit = word_of(index), bit_of(index)
     held = present_mapcount(h, place, index, home_of(h, table, index))
     find_shared(h, table, (word, word + 1))
     alone = h[mask(h, SHARED) + word] & bit == 0

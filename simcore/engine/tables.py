@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @jit
 def table_at(h: IntArray, mm: int, place: int) -> int:
     """Return the leaf table that a slot points to, 0 if it is empty."""
-    return h[mm + MM_SLOTS + place] // 2
+    return h[mm + MM_SLOTS + place] >> 1
 
 
 @jit

@@ -34,6 +34,7 @@ from simcore.heap import (
     N_BUCKETS,
     OWN,
     PLACE_NUMBER,
+    PLACE_UPPERS,
     PLACES,
     PLACES_AT,
     PRESENT,
@@ -64,6 +65,7 @@ from simcore.heap import (
     TABLE_WRITABLE,
     TASK_WORDS,
     TASKS_AT,
+    UPPER_LEVELS,
     UPPERS,
     USED,
     VECTOR,
@@ -124,7 +126,8 @@ class Views:
     def _slots(self, mm: int) -> dict[int, tuple[int, bool]]:
         """Return slot number -> (table record, writable)."""
         h, places = self.h, int(self.h[PLACES])
-        numbers = h[h[PLACES_AT] : h[SPANS_AT]].reshape(places, -1)[:, PLACE_NUMBER].tolist()
+        width = PLACE_UPPERS + int(h[UPPER_LEVELS])
+        numbers = h[h[PLACES_AT] : h[SPANS_AT]].reshape(-1, width)[:, PLACE_NUMBER].tolist()
         slots = h[mm + MM_SLOTS : mm + MM_SLOTS + places].tolist()
         return {
             number: (slot // 2, bool(slot & 1)) for number, slot in zip(numbers, slots, strict=True) if slot

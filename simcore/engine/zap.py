@@ -111,7 +111,7 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
         last = (high - 1) // entries - h[vma + VMA_SHIFT]
         whole = (-(-low // entries) - h[vma + VMA_SHIFT], high // entries - h[vma + VMA_SHIFT])
         for place in range(max(low // entries - h[vma + VMA_SHIFT], done + 1), last + 1):
-            table = h[mm + MM_SLOTS + place] // 2
+            table = h[mm + MM_SLOTS + place] >> 1
             if table == 0:
                 continue
             if what[2] and whole[0] <= place < whole[1] and h[table + TABLE_COUNT] > 1 and not is_linked(h, table):

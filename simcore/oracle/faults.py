@@ -38,7 +38,7 @@ def handle_fault(m: Machine, mm: Mm, vma: Vma, vpn: int, *, write: bool) -> None
     slot = mm.slots[number]
     pte = slot.table.ptes.get(index)
     if pte is None:
-        install(m, mm, slot, vma, vpn, write=write)
+        install(m, mm, vma, vpn, write=write)
     elif pte.swap:
         swap_in(m, slot.table, index, write=write)
     elif not write or pte.writable:
@@ -98,25 +98,25 @@ def is_exempt(m: Machine, vma: Vma, number: int) -> bool:
     return rule and not vma.private and vma.writable and vma.covers(m.span(number))
 
 
-def install(m: Machine, mm: Mm, slot: Slot, vma: Vma, vpn: int, *, write: bool) -> None:
+def install(m: Machine, mm: Mm, vma: Vma, vpn: int, *, write: bool) -> None:
     """Fill an empty pte. A fault in a table that stays linked fills it for every mm that reaches it."""
-    index = vpn % m.geometry.entries
+    table, index = mm.slots[vpn // m.geometry.entries].table, vpn % m.geometry.entries
     if vma.kind in ANONYMOUS and not write:
         m.acts["faults_zero_page"] += 1
-        m.map_page(slot.table, index, m.zero_page, writable=False)
+        m.map_page(table, index, m.zero_page, writable=False)
     elif vma.kind in ANONYMOUS:
         m.acts["faults_anon"] += 1
-        m.map_page(slot.table, index, zeroed(m), writable=True)
-        privately_written(m, mm, vma, slot.table)
+        m.map_page(table, index, zeroed(m), writable=True)
+        privately_written(m, mm, vma, table)
     elif vma.private and write:
         m.acts["faults_cow_copy"] += 1
-        m.map_page(slot.table, index, copied(m, m.file_page(vma, vpn)), writable=True)
-        privately_written(m, mm, vma, slot.table)
+        m.map_page(table, index, copied(m, m.file_page(vma, vpn)), writable=True)
+        privately_written(m, mm, vma, table)
     else:
         m.acts["faults_file_map"] += 1
-        map_file_page(m, slot.table, vma, vpn)
+        map_file_page(m, table, vma, vpn)
         if not write and m.design.fault_around == "64_kib":
-            map_around(m, slot.table, vma, vpn)
+            map_around(m, table, vma, vpn)
 
 
 def map_file_page(m: Machine, table: LeafTable, vma: Vma, vpn: int) -> None:

@@ -19,7 +19,9 @@ def fork_mm(m: Machine, parent: Mm, child: Mm) -> None:
     for vma in child.vmas:
         m.shm_mapped(vma, +1)
     inherited = [vma for vma in parent.vmas if m.design.inherit == "all" or vma.anon_vma]
-    child.uppers = {upper for upper in parent.uppers if any(vma.overlaps(upper_span(m, upper)) for vma in inherited)}
+    child.uppers = {
+        upper for upper in parent.uppers if any(vma.overlaps(upper_span(m, upper)) for vma in inherited)
+    }
     if child.uppers:
         m.upper_tables(len(child.uppers))
         m.levels["charged_tables"] += len(child.uppers)

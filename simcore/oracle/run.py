@@ -93,27 +93,28 @@ class Oracle:
             return Refusal.BORROWS
         if op in (Op.FORK, Op.VFORK) and int(event["arg"]) in self.m.tasks:
             return Refusal.TASK_ALIVE
-        if op == Op.MMAP:
-            start, end = int(event["start"]), int(event["start"] + event["count"])
-            if any(vma.start < end and start < vma.end for vma in task.mm.vmas):
-                return Refusal.OVERLAP
         if op in (Op.READ, Op.WRITE):
             return self._touch_refusal(task, op, event)
         if op == Op.GROW:
             return self._grow_refusal(task, int(event["start"]))
-        if op == Op.MPROTECT:
-            pages = range(int(event["start"]), int(event["start"] + event["count"]))
-            mapped = sum(len(range(max(v.start, pages.start), min(v.end, pages.stop))) for v in task.mm.vmas)
-            return Refusal.NOT_MAPPED if mapped < len(pages) else None
-        return None
+        return self._range_refusal(task, op, int(event["start"]), int(event["start"] + event["count"]))
+
+    def _range_refusal(self, task: Task, op: Op, start: int, end: int) -> Refusal | None:
+        """Return why pages [start, end) cannot be mapped or protected: some are mapped already, or not all are."""
+        mapped = sum(len(range(max(vma.start, start), min(vma.end, end))) for vma in task.mm.vmas)
+        if op == Op.MMAP and mapped > 0:
+            return Refusal.OVERLAP
+        return Refusal.NOT_MAPPED if op == Op.MPROTECT and mapped < end - start else None
 
     def _grow_refusal(self, task: Task, start: int) -> Refusal | None:
         """Return why the stack cannot grow down to a page: the first vma above must be a stack."""
         above = next((vma for vma in task.mm.vmas if vma.end > start), None)
         if above is not None and above.start <= start:
             return Refusal.OVERLAP
-        near = above is not None and above.start - start <= STACK_GROWTH_PAGES
-        return None if near and above.kind == VmaKind.STACK else Refusal.NO_STACK
+        grows = (
+            above is not None and above.kind == VmaKind.STACK and above.start - start <= STACK_GROWTH_PAGES
+        )
+        return None if grows else Refusal.NO_STACK
 
     def _touch_refusal(self, task: Task, op: Op, event: np.void) -> Refusal | None:
         """Return why some page of a read or write cannot be touched; the first in order decides."""

@@ -55,7 +55,7 @@ def unshare(m: Machine, mm: Mm, number: int) -> None:
     sharers = source.refcount
     m.acts["leaf_tables_unshared"] += 1
     m.acts["ptes_visited_unshare"] += m.geometry.entries
-    if m.design.source == "wrprotect" or (m.design.source == "wrprotect_if_two" and sharers == 2):  # noqa: PLR2004
+    if m.design.source == "wrprotect" or (m.design.source == "wrprotect_if_two" and sharers == 2):
         m.acts["ptes_wrprotected_unshare"] += wrprotect_table(m, mm, number)
     leave(m, mm, source)
     copy = m.new_table(mm)

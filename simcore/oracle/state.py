@@ -235,7 +235,7 @@ class Machine:
             self.charge(table, mm)
 
     def uncharge(self, table: LeafTable, mm: Mm) -> None:
-        """An mm no longer reaches a table."""
+        """Take a table that an mm no longer reaches off its charge."""
         if self.design.charge in (None, "each") or table.owner is mm:
             self.levels["charged_tables"] -= 1
             table.owner = None

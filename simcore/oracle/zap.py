@@ -78,7 +78,9 @@ def free_slot(m: Machine, mm: Mm, number: int) -> None:
 
 def free_uppers(m: Machine, mm: Mm) -> None:
     """Free every upper table in whose span no vma is left."""
-    used = {upper for vma in mm.vmas for slot in m.slots_of(vma.start, vma.end) for upper in m.uppers_of(slot)}
+    used = {
+        upper for vma in mm.vmas for slot in m.slots_of(vma.start, vma.end) for upper in m.uppers_of(slot)
+    }
     unused = mm.uppers - used
     if unused:
         m.upper_tables(-len(unused))
