@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 _FAULT_AROUND_BYTES = 65536  # mm/memory.c
 
 
@@ -60,6 +59,11 @@ class Geometry:
             raise ValueError(
                 f"geometry {self.name!r}: entries is {self.entries} and page_bytes {self.page_bytes}; "
                 "at least 2 entries and 1 byte are needed"
+            )
+        if self.entries & (self.entries - 1):
+            raise ValueError(
+                f"geometry {self.name!r}: entries is {self.entries}; a table has a power of two of them, since address "
+                "bits select one; write 512, 1024 or another power of two"
             )
         if not 0 < self.user_pages <= self.entries**self.levels:
             raise ValueError(

@@ -24,7 +24,6 @@ constants  from 0                      sizes and the design's axis values; where
 arena      TOP, FREE, WORDS            first unused word; first free record and size of each kind of record
 levels     NOW, HIGH                   what exists now; the highest value of each level of LEVELS
 acts       ACTS_AT                     acts of the current event
-latest     LATEST                      act vector recorded last for each kind of event
 buckets    BUCKETS                     hash of act vectors: first vector of each chain
 masks      N_MASKS rows                scratch of the event at hand
 tasks      3 a task                    mm, lender + 1 (0: owns its mm), waits
@@ -34,8 +33,8 @@ files      7 a file                    where page 0 would be, number of pages, l
                                        only), pages in the cache (or that exist, of a shm object), pages evicted,
                                        first table shared through the file
 file pages 1 a page                    1 if cached, 2 if evicted, plus 4 for each pte (with pte_chains only)
-mm         5 + S + U                   first vma, vmas, populated slots, pending, memo; table * 2 + writable for
-                                       each place, 0 if empty; 1 for each upper table that it has
+mm         6 + S + U                   first vma, vmas, populated slots, pending, memo, has kin; table * 2 + writable
+                                       for each place, 0 if empty; 1 for each upper table that it has
 vma        10                          start, end, kind, writable, file, offset, slot number less place, anon_vma,
                                        next
 table      15 + 5 R                    see TABLE_*: counts; then rows PRESENT, WRITE, OWN, USED, BASE
@@ -49,7 +48,7 @@ memo       see MEMO_*                  what fork and immediate exec or exit of t
 
 from __future__ import annotations
 
-from simcore.acts import ACTS, EVENT_KINDS, LEVELS
+from simcore.acts import ACTS, LEVELS
 from simcore.events import VmaKind
 
 # constants
@@ -57,7 +56,8 @@ ENTRIES, ROW, PLACES, UPPERS, UPPER_LEVELS, PAGE_BYTES, RMAP_BYTES, USER_PAGES, 
 FORK, INHERIT, RMAP, RECLAIM, AROUND, DONTNEED, FILE_TABLES = range(9, 16)
 WRPROTECT, LINKS, UNSHARE_ON, EXEMPT, LAST_SHARER, SOURCE, ZAP, PER_SHARER, CHARGE, MORE_THAN, LAZY = range(16, 27)
 TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(27, 34)
-ANON_VMAS, SWAPS, HAND_TASK, HAND_VPN, VISIT, MOST_SHARES, STAMP, VMAS_NOW, PENDING_NOW = range(34, 43)
+ANON_VMAS, SWAPS, HAND_TASK, HAND_VPN, VISIT, MOST_SHARES, STAMP, VMAS_NOW, PENDING_NOW, SHIFT, LAST_VECTOR, PAIR, ROOM_FOR_PAGE = range(34, 47)
+PAIR_LEVELS, N_LEVELS = 47, 8  # levels at the last event of a pair, see simcore.engine.memo
 
 # values of axes, in the order of simcore.designs.AXES
 COPY, LINK, LINK_IF_MORE_THAN, DEFERRED = range(4)  # FORK
@@ -74,21 +74,31 @@ CHARGE_EACH, CHARGE_OWNER = 0, 1  # CHARGE
 # arena
 MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, MEMO = range(8)
 N_KINDS = 8
-TOP = 43
-FREE = 44
+TOP = PAIR_LEVELS + N_LEVELS
+FREE = TOP + 1
 WORDS = FREE + N_KINDS
 NEEDED = WORDS + N_KINDS  # words that the event which was short of room may take
 
 # levels
 NOW = NEEDED + 1
-NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NOW_RSS = range(NOW, NOW + 8)
-HIGH = NOW + 8
+NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NOW_RSS = range(NOW, NOW + N_LEVELS)
+HIGH = NOW + N_LEVELS
 
 ACTS_AT = HIGH + len(LEVELS)
-LATEST = ACTS_AT + len(ACTS)
-BUCKETS = LATEST + len(EVENT_KINDS)
+BUCKETS = ACTS_AT + len(ACTS)
 N_BUCKETS = 1024
 FIXED_WORDS = BUCKETS + N_BUCKETS
+
+# Acts in the order of the heap: those that a fault can cost first, so that vectors of faults are short.
+_OF_FAULTS = (
+    *(act.name for act in ACTS if act.name.startswith(("faults_", "refs_", "rmap_", "tlb_"))),
+    *("pages_allocated", "pages_zeroed", "pages_copied", "pages_freed", "pages_read_back", "ptes_mapped_around"),
+    *("leaf_tables_allocated", "leaf_tables_freed", "leaf_tables_linked", "leaf_tables_unshared", "leaf_tables_reused"),
+    *("upper_tables_allocated", "pmds_written"),
+    *("ptes_visited_unshare", "ptes_copied_unshare", "ptes_wrprotected_unshare"),
+)
+ACT_ORDER = (*_OF_FAULTS, *(act.name for act in ACTS if act.name not in _OF_FAULTS))
+N_FAULT_ACTS = len(_OF_FAULTS)
 
 # scratch rows
 TOUCHED, REST, CARRY, PART, SHARED, GONE, KIND_A, KIND_B, KIND_C, KIND_D, FRESH = range(11)
@@ -100,7 +110,7 @@ PLACE_NUMBER, PLACE_UPPERS = range(2)
 SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
 FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
-MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_SLOTS = range(6)
+MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_SLOTS = range(7)
 VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = range(10)
 
 TABLE_COUNT = 0  # slots that point to a linked table; else mms whose tables are equal and share this record

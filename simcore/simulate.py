@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from simcore.check import check_trace
 from simcore.designs import DESIGNS, Design
+from simcore.engine import layout
 from simcore.engine.fast import Engine
 from simcore.events import Mapping, Trace, TraceBuilder, VmaKind
 from simcore.geometry import Geometry, tiny_geometry
@@ -60,6 +61,21 @@ def start(trace: Trace, design: Design, geometry: Geometry, engine: str = "fast"
     check_trace(trace, geometry)
     scheduled = as_vfork_runs_it(trace) if design.creation == "vfork" else trace
     return ENGINES[engine](scheduled, design, geometry)
+
+
+def predicted_bytes(trace: Trace, design: Design, geometry: Geometry) -> int:
+    """Return how many bytes of memory a run of the engine will take, about.
+
+    Reckoned from the trace as under eager copy: designs that share tables take less. ``simulate`` refuses a trace
+    that would take more than ``simcore.engine.fast.MEMORY_LIMIT``.
+
+    Raises
+    ------
+    TraceRefused
+        The trace is malformed.
+    """
+    check_trace(trace, geometry)
+    return layout.predicted_bytes(trace, design, geometry)
 
 
 def warm_up() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.acts import ACT, ACTS, EVENT_KIND
+from simcore.acts import ACTS, EVENT_KIND
 from simcore.engine.arena import take
 from simcore.heap import (
+    ACT_ORDER,
     ACTS_AT,
     BUCKETS,
     CHAIN,
     HIGH,
-    LATEST,
+    LAST_VECTOR,
     N_BUCKETS,
+    N_FAULT_ACTS,
     NOW_CACHE,
     NOW_CHARGED,
     NOW_LEAVES,
@@ -40,7 +42,7 @@ N_ACTS = len(ACTS)
 
 def _word(act: str) -> int:
     """Return the word of the heap that counts an act."""
-    return ACTS_AT + ACT[act]
+    return ACTS_AT + ACT_ORDER.index(act)
 
 
 # Globals, which numba freezes into the code.
@@ -83,9 +85,6 @@ KIND_MPROTECT, KIND_MADVISE = EVENT_KIND["mprotect"], EVENT_KIND["madvise"]
 KIND_STACK_GROW, KIND_RECLAIM = EVENT_KIND["stack_grow"], EVENT_KIND["reclaim"]
 KIND_DEFERRED_COPY = EVENT_KIND["deferred_copy"]
 
-_MULTIPLIER = 16777619  # FNV-1a's 32-bit prime
-_MASK = 0x7FFFFFFF  # 31 bits: the product below stays within int64, compiled or not
-
 
 @jit
 def flush(h: IntArray, kind: int, reached: int) -> None:
@@ -97,12 +96,34 @@ def flush(h: IntArray, kind: int, reached: int) -> None:
 @jit
 def record(h: IntArray, kind: int, times: int) -> None:
     """Close the act vector of an event, or of so many equal faults, and start the next with zeroes."""
-    vector = h[LATEST + kind]
-    if vector == 0 or not _equals(h, vector):
-        vector = _find_vector(h, kind)
-        h[LATEST + kind] = vector
+    acts = N_FAULT_ACTS if kind in (KIND_READ_FAULT, KIND_WRITE_FAULT) else N_ACTS
+    link = BUCKETS + _signature(h, kind)
+    vector = h[link]
+    while vector and (h[vector + VECTOR_KIND] != kind or not _equals(h, vector, acts)):
+        link = vector + VECTOR_NEXT
+        vector = h[link]
+    if vector == 0:
+        vector = take(h, VECTOR)
+        h[link] = vector
+        h[vector + VECTOR_NEXT] = 0
+        h[vector + VECTOR_KIND] = kind
+        h[vector + VECTOR_TIMES] = 0
+        for act in range(N_ACTS):
+            h[vector + VECTOR_ACTS + act] = h[ACTS_AT + act]
     h[vector + VECTOR_TIMES] += times
-    clear_acts(h)
+    h[LAST_VECTOR] = vector
+    for act in range(acts):
+        h[ACTS_AT + act] = 0
+
+
+@jit
+def _signature(h: IntArray, kind: int) -> int:
+    """Return the bucket of the current vector, from the acts in which vectors of a kind mostly differ."""
+    mixed = kind * 0x9E37 + h[FAULTS_ANON] * 0x85EB + h[FAULTS_COW_COPY] * 0xC2B3 + h[FAULTS_FILE_MAP] * 0x27D5
+    mixed += h[LEAF_ALLOCATED] * 0x1657 + h[LEAF_UNSHARED] * 0x2545 + h[LEAF_FREED] * 0x1931 + h[ZAPPED] * 0x6C07
+    mixed += h[COPIED_FORK] * 0x5D58 + h[COPIED_UNSHARE] * 0x7FEB + h[WRPROTECTED_FORK] * 0x3C6F + h[PAGES_FREED] * 0x4F1B
+    mixed += h[MAPPED_AROUND] * 0x68E3 + h[RMAP_WALKED] * 0x2F0B + h[PAGES_ZEROED] * 0x1F35 + h[VMAS_MAPPED] * 0x7A4D
+    return (mixed ^ (mixed >> 11)) & (N_BUCKETS - 1)
 
 
 @jit
@@ -113,33 +134,12 @@ def clear_acts(h: IntArray) -> None:
 
 
 @jit
-def _equals(h: IntArray, vector: int) -> bool:
-    """Return whether a stored vector has the current acts."""
+def _equals(h: IntArray, vector: int, acts: int) -> bool:
+    """Return whether a stored vector has the current acts, of which the first so many can be other than zero."""
     differing = 0
-    for act in range(N_ACTS):  # without a way out, so that it is vectorised
+    for act in range(acts):  # without a way out, so that it is vectorised
         differing |= h[vector + VECTOR_ACTS + act] ^ h[ACTS_AT + act]
     return differing == 0
-
-
-@jit
-def _find_vector(h: IntArray, kind: int) -> int:
-    """Return the record of the current vector, adding it with multiplicity 0 if it is new."""
-    hashed = kind + 1
-    for act in range(N_ACTS):
-        hashed = ((hashed ^ (h[ACTS_AT + act] & _MASK)) * _MULTIPLIER) & _MASK
-    bucket = BUCKETS + (hashed ^ (hashed >> 15)) % N_BUCKETS
-    vector = h[bucket]
-    while vector:
-        if h[vector + VECTOR_KIND] == kind and _equals(h, vector):
-            return vector
-        vector = h[vector + VECTOR_NEXT]
-    vector = take(h, VECTOR)
-    h[vector + VECTOR_NEXT] = h[bucket]
-    h[bucket] = vector
-    h[vector + VECTOR_KIND] = kind
-    for act in range(N_ACTS):
-        h[vector + VECTOR_ACTS + act] = h[ACTS_AT + act]
-    return vector
 
 
 @jit

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simcore.acts import LEVELS
-from simcore.engine.layout import new_heap
+from simcore.acts import ACTS, LEVELS
+from simcore.engine.layout import new_heap, plain
 from simcore.engine.loop import FIRST_RARE, GROW, OVERRUN, begin, run, run_any
 from simcore.engine.views import Views
 from simcore.errors import InvariantViolation, LimitExceeded, Refusal
 from simcore.events import Op, Trace, describe
 from simcore.heap import (
+    ACT_ORDER,
     CHAIN,
     EVICTED,
     FREE,
@@ -25,6 +26,7 @@ from simcore.heap import (
     PAGE_BYTES,
     RMAP,
     RMAP_BYTES,
+    ROOM_FOR_PAGE,
     SIZE,
     TOP,
     VECTOR_ACTS,
@@ -38,12 +40,11 @@ from simcore.snapshot import Arena, Pool, Snapshot
 
 if TYPE_CHECKING:
 
-    import numpy.typing as npt
 
     from simcore.designs import Design
-    from simcore.events import IntArray
     from simcore.geometry import Geometry
 
+_COLUMNS = np.array([ACT_ORDER.index(act.name) for act in ACTS])  # of the heap's vectors, in the order of ACTS
 MEMORY_LIMIT = 8 << 30  # bytes that the heap of one run may grow to
 
 
@@ -60,7 +61,7 @@ class Engine:
 
     def __init__(self, trace: Trace, design: Design, geometry: Geometry, limit: int = MEMORY_LIMIT) -> None:
         self._trace = trace
-        self._raw = (_plain(trace.events), trace.pages, _plain(trace.image_rows), trace.image_starts)
+        self._raw = plain(trace)
         self._h = new_heap(trace, design, geometry, limit)
         self._first = int(self._h[TOP])
         self._limit = limit
@@ -110,7 +111,7 @@ class Engine:
             )
         larger = np.zeros(size, np.int64)
         larger[: len(self._h)] = self._h
-        larger[SIZE] = size
+        larger[SIZE] = larger[ROOM_FOR_PAGE] = size
         self._h = larger
 
     # what is seen from outside
@@ -124,7 +125,8 @@ class Engine:
         """Return the counts so far."""
         at = np.array(Views(self._h, self._trace).vectors(), np.int64).reshape(-1, 1)
         rows = self._h[at + np.arange(VECTOR_WORDS)]
-        vectors = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], rows[:, VECTOR_ACTS:])
+        acts = rows[:, VECTOR_ACTS + _COLUMNS]
+        vectors = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], acts)
         gauges = np.concatenate([self._h[HIGH : HIGH + len(LEVELS)], list(self._levels().values())])
         return Result(vectors.times @ vectors.acts, gauges, vectors, self._position, self._touches)
 
@@ -157,8 +159,3 @@ class Engine:
             evicted=views.file_pages(EVICTED),
             arena=Arena(self._first, int(h[TOP]), pools),
         )
-
-
-def _plain(rows: npt.NDArray[np.void]) -> IntArray:
-    """Return events as an int64 array [8 n]."""
-    return np.ascontiguousarray(rows).view(np.int64)

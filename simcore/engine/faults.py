@@ -13,7 +13,7 @@ from simcore.engine.serve import map_file_pages, map_zero_pages, serve_write, ta
 from simcore.engine.sharing import make_own
 from simcore.engine.swapping import swap_in
 from simcore.engine.tables import diverge, is_linked, new_table, table_at
-from simcore.engine.vmas import covers, first_page, is_private, vma_from
+from simcore.engine.vmas import covers, first_page, is_private, number_of, vma_from
 from simcore.events import Op
 from simcore.heap import (
     ANY_FAULT,
@@ -28,6 +28,7 @@ from simcore.heap import (
     PRESENT,
     REST,
     ROW,
+    SHIFT,
     SLOT_WRITABLE,
     SWAP,
     TABLE_COUNT,
@@ -68,11 +69,12 @@ def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> None:
         vpn = at if stride else pages[at]
         if vma == 0 or vpn < h[vma + VMA_START] or vpn >= h[vma + VMA_END]:
             vma = vma_from(h, mm, vpn)
-        number = vpn // entries
-        place, low = number - h[vma + VMA_SHIFT], vpn - number * entries
+        number = number_of(h, vpn)
+        first = number << h[SHIFT]
+        place, low = number - h[vma + VMA_SHIFT], vpn - first
         here = 1
         if stride:
-            limit = min(h[vma + VMA_END] - number * entries, entries)
+            limit = min(h[vma + VMA_END] - first, entries)
             here = left if stride == 1 else (limit - low + stride - 1) // stride
             here = min(left, here, limit - low)
         words = words_of(low, low + (here - 1) * stride + 1)

@@ -18,15 +18,14 @@ from simcore.engine.count import (
 from simcore.engine.faults import is_exempt
 from simcore.engine.frames import release, row_of
 from simcore.engine.records import charge, charge_sharer, new_mm, upper_tables, upper_word
-from simcore.engine.rows import mask, within, words_of
+from simcore.engine.rows import is_empty, mask, within, words_of
 from simcore.engine.tables import (
     copy_record,
     count_file_ptes,
     filled,
-    mapped,
     wrprotect,
 )
-from simcore.engine.vmas import copy_vmas, covers, first_page, high_index, is_private, low_index, overlaps
+from simcore.engine.vmas import copy_vmas, covers, first_page, high_index, is_private, low_index
 from simcore.heap import (
     ALL_BUT_STACK,
     ANON,
@@ -99,7 +98,7 @@ def fork_mm(h: IntArray, parent: int) -> int:
     child = new_mm(h)
     copy_vmas(h, parent, child)
     for upper in range(h[UPPERS]):
-        if h[upper_word(h, parent, upper)] and _inherits_span(h, parent, upper):
+        if h[upper_word(h, parent, upper)] and (h[INHERIT] == 0 or _inherits_span(h, parent, upper)):
             h[upper_word(h, child, upper)] = 1
             upper_tables(h, 1)
             h[NOW_CHARGED] += 1
@@ -164,10 +163,8 @@ def _is_inherited(h: IntArray, vma: int) -> bool:
 
 @jit
 def _inherits_span(h: IntArray, mm: int, upper: int) -> bool:
-    """Return whether some vma in the span of an upper table is inherited."""
+    """Return whether some vma in the span of an upper table has an anon_vma."""
     span = h[SPANS_AT] + upper * SPAN_WORDS
-    if h[INHERIT] == 0:
-        return overlaps(h, mm, h[span + SPAN_FIRST], h[span + SPAN_LAST])
     vma = h[mm + MM_VMA]
     while vma and h[vma + VMA_START] < h[span + SPAN_LAST]:
         if h[vma + VMA_END] > h[span + SPAN_FIRST] and h[vma + VMA_ANON]:
@@ -199,39 +196,52 @@ def _copy_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None
     parent, child = mms
     table = h[parent + MM_SLOTS + place] >> 1
     first = first_page(h, place)
-    row = mask(h, GONE)
-    for word in range(h[ROW]):
-        h[row + word] = -1
-    inherits, ptes, pages = 0, 0, 0
-    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
-        if _is_inherited(h, vma):
-            low, high = low_index(h, vma, first), high_index(h, vma, first)
-            inherits += 1
+    inherited, others = 0, 0
+    each = vma
+    while each and h[each + VMA_START] < first + h[ENTRIES]:
+        if _is_inherited(h, each):
+            inherited += 1
+            low, high = low_index(h, each, first), high_index(h, each, first)
             h[VISITED_FORK] += high - low
-            ptes += filled(h, table, low, high)
-            pages += mapped(h, table, low, high)
-            if is_private(h, vma):
+            if h[table + TABLE_WRITABLE] and is_private(h, each):
                 h[WRPROTECTED_FORK] += wrprotect(h, table, low, high)
-            words = words_of(low, high)
-            for word in range(words[0], words[1]):
-                h[row + word] &= ~within(word, low, high)
-        vma = h[vma + VMA_NEXT]
-    if inherits == 0:
+        else:
+            others += 1
+        each = h[each + VMA_NEXT]
+    if inherited == 0:
         return
-    if h[LAZY] and ptes == h[table + TABLE_PTES]:
+    copy = table
+    if h[LAZY] and (others == 0 or not _select_others(h, table, vma, first)):
         h[table + TABLE_COUNT] += 1
-        copy = table
     else:
         copy = copy_record(h, table)
         h[copy + TABLE_MARKED] = 0
-        if ptes < h[table + TABLE_PTES]:
+        if others and _select_others(h, table, vma, first):
             _forget(h, copy)
         if h[CHARGE] != CHARGE_EACH:
             charge(h, copy, child)
             h[NOW_CHARGED] -= 1  # counted below
     h[child + MM_SLOTS + place] = copy * 2 + SLOT_WRITABLE
-    _copied(h, child, (1, ptes, pages))
+    _copied(h, child, (1, h[copy + TABLE_PTES], h[copy + TABLE_MAPPED]))
     count_file_ptes(h, child, place, copy, 1)
+
+
+@jit
+def _select_others(h: IntArray, table: int, vma: int, first: int) -> bool:
+    """Set the row GONE to the ptes of vmas that are not inherited, from a table's first vma on; returns if any is filled."""
+    gone, present, extra = mask(h, GONE), row_of(h, table, PRESENT), h[table + TABLE_EXTRA]
+    for word in range(h[ROW]):
+        h[gone + word] = h[present + word]
+        if extra:
+            h[gone + word] |= h[extra + SWAP * h[ROW] + word]
+    while vma and h[vma + VMA_START] < first + h[ENTRIES]:
+        if _is_inherited(h, vma):
+            low, high = low_index(h, vma, first), high_index(h, vma, first)
+            words = words_of(low, high)
+            for word in range(words[0], words[1]):
+                h[gone + word] &= ~within(word, low, high)
+        vma = h[vma + VMA_NEXT]
+    return not is_empty(h, gone)
 
 
 @jit

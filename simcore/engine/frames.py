@@ -12,12 +12,14 @@ from simcore.heap import (
     MOST_SHARES,
     OWN,
     PART,
+    ROOM_FOR_PAGE,
     ROW,
     SHARE,
     SHARE_HOME,
     SHARE_NEXT,
     SHARE_ROW,
     SHARED,
+    SIZE,
     SLICE,
     SLICE_NEXT,
     SLICE_ROW,
@@ -129,7 +131,9 @@ def add_share(h: IntArray, table: int, home: int, row: int) -> None:
     while share:
         shares += 1
         share = h[share + SHARE_NEXT]
-    h[MOST_SHARES] = max(h[MOST_SHARES], shares)
+    if shares > h[MOST_SHARES]:
+        h[MOST_SHARES] = shares
+        h[ROOM_FOR_PAGE] = h[SIZE]  # no longer known, see room
 
 
 @jit

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.designs import AXES
+from simcore.engine.sizing import predicted_words
 from simcore.errors import LimitExceeded
 from simcore.events import EVENT_DTYPE, KIND_MASK, STACK_GROWTH_PAGES, Op, Trace, VmaKind
 from simcore.heap import (
@@ -47,9 +48,11 @@ from simcore.heap import (
     RECLAIM,
     RMAP,
     RMAP_BYTES,
+    ROOM_FOR_PAGE,
     ROW,
     SHARE,
     SHARE_ROW,
+    SHIFT,
     SIZE,
     SLICE,
     SLICE_ROW,
@@ -82,11 +85,50 @@ if TYPE_CHECKING:
     from simcore.events import IntArray
     from simcore.geometry import Geometry
 
-SPARE_WORDS = 1 << 16  # room for records at the start; the heap doubles when short
+Raw = tuple["IntArray", "IntArray", "IntArray", "IntArray"]  # events, pages, image rows, first row of each image
+
+SPARE_WORDS = 1 << 16  # room for records beside what is predicted; the heap doubles when short
+
+
+def plain(trace: Trace) -> Raw:
+    """Return a trace as int64 arrays: events and image rows [8 n], pages, first row of each image."""
+    return _flat(trace.events), trace.pages, _flat(trace.image_rows), trace.image_starts
+
+
+def _flat(rows: npt.NDArray[np.void]) -> IntArray:
+    """Return events as an int64 array [8 n]."""
+    return np.ascontiguousarray(rows).view(np.int64)
 
 
 def new_heap(trace: Trace, design: Design, geometry: Geometry, limit: int) -> IntArray:
-    """Return a heap with the tables that a trace needs, and no records yet: not even task 0.
+    """Return a heap with the tables that a trace needs, room for its records, and no records yet: not even task 0.
+
+    Raises
+    ------
+    LimitExceeded
+        The run would need more bytes than the limit.
+    """
+    heap = laid_out(trace, design, geometry, limit)
+    words = len(heap) + predicted_words(plain(trace), geometry.entries, heap)
+    if words * heap.itemsize > limit:
+        raise LimitExceeded(
+            f"the trace needs about {words * heap.itemsize >> 20} MiB; a run may use {limit >> 20} MiB; make the "
+            "workload smaller: fewer processes alive at once, fewer pages, or fewer leaf tables"
+        )
+    larger = np.zeros(words, np.int64)  # pages that are never touched take no memory
+    larger[: len(heap)] = heap
+    larger[SIZE] = larger[ROOM_FOR_PAGE] = words
+    return larger
+
+
+def predicted_bytes(trace: Trace, design: Design, geometry: Geometry) -> int:
+    """Return how many bytes of memory a run will take, about; most of it is taken only as it is needed."""
+    heap = laid_out(trace, design, geometry, np.iinfo(np.int64).max)
+    return (len(heap) + predicted_words(plain(trace), geometry.entries, heap)) * heap.itemsize
+
+
+def laid_out(trace: Trace, design: Design, geometry: Geometry, limit: int) -> IntArray:
+    """Return a heap with the tables that a trace needs and little room for records.
 
     Raises
     ------
@@ -136,6 +178,7 @@ def _set_geometry(heap: IntArray, geometry: Geometry) -> None:
     row = _row_words(geometry)
     heap[ENTRIES] = geometry.entries
     heap[ROW] = row
+    heap[SHIFT] = geometry.entries.bit_length() - 1
     heap[UPPER_LEVELS] = geometry.levels - 2
     heap[PAGE_BYTES] = geometry.page_bytes
     heap[RMAP_BYTES] = geometry.rmap_element_bytes

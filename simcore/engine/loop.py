@@ -40,18 +40,30 @@ from simcore.engine.count import (
 )
 from simcore.engine.faults import touch
 from simcore.engine.forks import fork_mm
+from simcore.engine.memo import (
+    begin_pair,
+    count_fork,
+    count_leave,
+    end_pair,
+    half_pair,
+    is_known,
+    is_pair,
+    note,
+)
 from simcore.engine.reclaiming import reclaim
 from simcore.engine.records import free_mm, new_mm, task_record
 from simcore.engine.refusals import DONE, mm_of, refusal
 from simcore.engine.room import short_of_room
 from simcore.engine.sharing import copy_deferred, separate
-from simcore.engine.vmas import insert, move_start, new_vma, vma_from
+from simcore.engine.vmas import insert, move_start, new_vma, number_of, vma_from
 from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, protect, take_away
 from simcore.events import EVENT_DTYPE, Op
 from simcore.heap import (
-    ENTRIES,
+    LAST_VECTOR,
+    MM_KIN,
     MM_PENDING,
     MM_SLOTS,
+    PAIR,
     SIZE,
     TABLE_COUNT,
     TASK_LENDER,
@@ -98,7 +110,8 @@ def run(
     """
     h, events, pages = pointer(heap), pointer(trace[0]), pointer(trace[1])
     image_rows, image_starts = pointer(trace[2]), pointer(trace[3])
-    for at in range(start, stop):
+    at = start
+    while at < stop:
         event = behind(events, at * EVENT_WORDS)
         op, task = event[0], event[1]
         if op >= FIRST_RARE:
@@ -111,19 +124,34 @@ def run(
         mm = mm_of(h, task)
         if h[mm + MM_PENDING]:
             _run_first(h, mm)
+        if op != FORK:
+            note(h, mm)
         if op in (READ, WRITE):
+            h[LAST_VECTOR] = 0
             touch(h, mm, event, pages)
+            if h[LAST_VECTOR] == 0:  # no page faulted
+                at += 1
+                continue
         elif op in (EXEC, EXIT):
             _leave(h, task, op)
             if op == EXEC:
-                first = image_starts[event[5]]
-                rows = behind(image_rows, first * EVENT_WORDS)
-                _map_image(h, mm_of(h, task), rows, image_starts[event[5] + 1] - first)
+                _exec(h, task, (image_rows, image_starts), event[5])
+                record(h, KIND_EXEC, 1)
+            if h[PAIR]:
+                end_pair(h)
         elif op == FORK:
-            h[FORKS] += 1
-            _new_task(h, event[5], fork_mm(h, mm), 0)
-            flush(h, TLB_MM, 1)
-            record(h, KIND_FORK, 1)
+            leave = behind(event, EVENT_WORDS)
+            paired = at + 1 < stop and is_pair(h, event, leave)
+            if paired and is_known(h, mm, leave) and not short_of_room(h, leave, image_starts):
+                count_fork(h, mm)
+                if leave[0] == EXEC:
+                    _new_task(h, event[5], new_mm(h), 0)
+                    _exec(h, event[5], (image_rows, image_starts), leave[5])
+                    clear_acts(h)
+                count_leave(h, mm)
+                at += 1
+            else:
+                _fork(h, mm, event, leave, paired)
         elif op == MMAP:
             h[MMAPS] += 1
             _map_vma(h, mm, event)
@@ -138,6 +166,7 @@ def run(
         if h[TOP] > h[SIZE]:
             return OVERRUN, at
         sample(h)
+        at += 1
     return DONE, stop
 
 
@@ -161,11 +190,13 @@ def run_any(
         if status != DONE:
             return status, at
         if event[0] == RECLAIM:
+            note(h, 0)
             h[RECLAIMS] += 1
             reclaim(h, event[3])
             record(h, KIND_RECLAIM, 1)
         else:
             mm = mm_of(h, event[1])
+            note(h, mm)
             if h[mm + MM_PENDING]:
                 _run_first(h, mm)
             _change_mm(h, mm, event)
@@ -226,10 +257,27 @@ def _map_vma(h: IntArray, mm: int, row: IntArray) -> None:
 def _separate_span(h: IntArray, mm: int, vma: int, start: int, end: int) -> None:
     """Before pages [start, end) become part of a vma: leave nobody else with the linked tables that hold them."""
     shift = h[vma + VMA_SHIFT]
-    for place in range(start // h[ENTRIES] - shift, (end - 1) // h[ENTRIES] - shift + 1):
+    for place in range(number_of(h, start) - shift, number_of(h, end - 1) - shift + 1):
         table = h[mm + MM_SLOTS + place] >> 1
         if table and h[table + TABLE_COUNT] > 1:
             separate(h, mm, place)
+
+
+@jit
+def _fork(h: IntArray, parent: int, event: IntArray, leave: IntArray, paired: bool) -> None:  # noqa: FBT001 - numba takes no keywords
+    """Make a child with an mm of its own; ``paired`` says that the next event, ``leave``, is its exec or exit."""
+    if paired:
+        begin_pair(h, parent, leave)
+    note(h, 0)
+    h[FORKS] += 1
+    child = fork_mm(h, parent)
+    h[parent + MM_KIN] = 1
+    h[child + MM_KIN] = 1
+    _new_task(h, event[5], child, 0)
+    flush(h, TLB_MM, 1)
+    record(h, KIND_FORK, 1)
+    if paired:
+        half_pair(h)
 
 
 @jit
@@ -273,9 +321,9 @@ def _leave(h: IntArray, task: int, op: int) -> None:
 
 
 @jit
-def _map_image(h: IntArray, mm: int, rows: IntArray, count: int) -> None:
-    """Map the vmas of an image, MMAP rows one after another, into the new mm of a task that execs."""
-    for row in range(count):
-        insert(h, mm, new_vma(h, behind(rows, row * EVENT_WORDS)))
+def _exec(h: IntArray, task: int, images: tuple[IntArray, IntArray], image: int) -> None:
+    """Map the vmas of an image into the new mm of a task. ``images``: MMAP rows, and the first row of each image."""
     h[EXECS] += 1
-    record(h, KIND_EXEC, 1)
+    mm = mm_of(h, task)
+    for row in range(images[1][image], images[1][image + 1]):
+        insert(h, mm, new_vma(h, behind(images[0], row * EVENT_WORDS)))

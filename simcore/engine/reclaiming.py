@@ -24,11 +24,10 @@ from simcore.engine.mapcounts import present_mapcount
 from simcore.engine.records import file_record, file_word, task_record
 from simcore.engine.rows import bit_of, word_of
 from simcore.engine.tables import diverge, extra_of, table_at
-from simcore.engine.vmas import first_page, vma_from
+from simcore.engine.vmas import first_page, number_of, vma_from
 from simcore.heap import (
     CACHED,
     CHAIN,
-    ENTRIES,
     EVICTED,
     FILE,
     FILE_CACHED,
@@ -47,6 +46,7 @@ from simcore.heap import (
     RECLAIM,
     RMAP,
     ROW,
+    SHIFT,
     SHM,
     SWAP,
     SWAPS,
@@ -103,15 +103,14 @@ def _go_round(h: IntArray, wanted: int) -> bool:
 @jit
 def _look_through(h: IntArray, mm: int, task: int, wanted: int) -> bool:
     """Look at the ptes of one mm behind the hand; returns whether so many pages are free now."""
-    entries = h[ENTRIES]
     vma = h[mm + MM_VMA]
     while vma:
         vpn = h[vma + VMA_START]
         if h[HAND_TASK] == task:
             vpn = max(vpn, h[HAND_VPN] + 1)
         while vpn < h[vma + VMA_END]:
-            if h[mm + MM_SLOTS + vpn // entries - h[vma + VMA_SHIFT]] == 0:
-                vpn = (vpn // entries + 1) * entries
+            if h[mm + MM_SLOTS + number_of(h, vpn) - h[vma + VMA_SHIFT]] == 0:
+                vpn = (number_of(h, vpn) + 1) << h[SHIFT]
                 continue
             h[HAND_TASK] = task
             h[HAND_VPN] = vpn
@@ -126,8 +125,8 @@ def _look_through(h: IntArray, mm: int, task: int, wanted: int) -> bool:
 @jit
 def _look_at(h: IntArray, mm: int, vma: int, vpn: int) -> None:
     """Look at one pte: under "scan" unmap it, under "rmap" all ptes that hold its page."""
-    number = vpn // h[ENTRIES]
-    place, index = number - h[vma + VMA_SHIFT], vpn - number * h[ENTRIES]
+    number = number_of(h, vpn)
+    place, index = number - h[vma + VMA_SHIFT], vpn - (number << h[SHIFT])
     if h[RECLAIM] == 0:
         h[VISITED_RECLAIM] += 1
     table = table_at(h, mm, place)
@@ -308,8 +307,8 @@ def _one_pte(h: IntArray, mm: int, vma: int, page: int, unmaps: bool) -> int:  #
     empty; the count says no more than whether a pte is left.
     """
     vpn = h[vma + VMA_START] + page - h[vma + VMA_OFFSET]
-    number = vpn // h[ENTRIES]
-    place, index = number - h[vma + VMA_SHIFT], vpn % h[ENTRIES]
+    number = number_of(h, vpn)
+    place, index = number - h[vma + VMA_SHIFT], vpn - (number << h[SHIFT])
     table = table_at(h, mm, place)
     if table == 0 or h[table + TABLE_EXTRA] == 0:
         return 0

@@ -29,6 +29,7 @@ from simcore.heap import (
     FILES_AT,
     MEMO,
     MM,
+    MM_KIN,
     MM_MEMO,
     MM_PENDING,
     MM_POPULATED,
@@ -112,6 +113,7 @@ def free_mm(h: IntArray, mm: int) -> None:
         give(h, MEMO, h[mm + MM_MEMO])
         h[mm + MM_MEMO] = 0
     h[mm + MM_PENDING] = 0
+    h[mm + MM_KIN] = 0
     give(h, MM, mm)
     h[NOW_MMS] -= 1
     upper_tables(h, -1)

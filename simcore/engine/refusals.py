@@ -93,7 +93,9 @@ def _touch_refusal(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> in
             return NOT_MAPPED
         if event[0] == WRITE and h[vma + VMA_WRITABLE] == 0:
             return NOT_WRITABLE
-        inside = (h[vma + VMA_END] - start + stride - 1) // stride
+        inside = h[vma + VMA_END] - start
+        if stride > 1:
+            inside = (inside + stride - 1) // stride
         start += inside * stride
         count -= inside
     return DONE

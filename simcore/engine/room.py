@@ -28,6 +28,7 @@ from simcore.heap import (
     PENDING_NOW,
     PLACES,
     RMAP,
+    ROOM_FOR_PAGE,
     SHARE,
     SIZE,
     SLICE,
@@ -59,9 +60,11 @@ def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
     Free records are not reckoned with, so the heap keeps at most one event's worst case to spare.
     """
     op, count = event[0], event[3]
-    mm = 0 if op == RECLAIM else mm_of(h, event[1])
+    if op in (READ, WRITE) and h[TOP] + (count + 1) * h[ROOM_FOR_PAGE] < h[SIZE]:
+        return False  # room enough if each page had a table of its own
+    mm = 0 if op == RECLAIM else mm_of(h, event[1])  # 0 too for a child that is about to be forked
     mms, vmas, vectors = 0, 2, 4
-    tables = h[NOW_LEAVES] if op == RECLAIM else h[mm + MM_POPULATED]
+    tables = h[NOW_LEAVES] if op == RECLAIM else h[mm + MM_POPULATED] if mm else 0
     if op in (READ, WRITE):
         tables = min(count, h[PLACES] + h[mm + MM_VMAS])
         vectors = _PLAIN_VECTORS + 2 * tables
@@ -84,4 +87,5 @@ def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
     needed = mms * (h[WORDS + MM] + h[WORDS + MEMO]) + vmas * h[WORDS + VMA] + tables * each
     needed += vectors * h[WORDS + VECTOR]
     h[NEEDED] = needed
+    h[ROOM_FOR_PAGE] = each * (1 + h[PENDING_NOW]) + _PLAIN_VECTORS * h[WORDS + VECTOR] if h[FORK] != DEFERRED else h[SIZE]
     return h[TOP] + needed > h[SIZE]

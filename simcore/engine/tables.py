@@ -82,6 +82,12 @@ def free_table(h: IntArray, table: int) -> None:
     """Free a leaf table that no slot points to and that has no pte left."""
     h[LEAF_FREED] += 1
     h[NOW_LEAVES] -= 1
+    end_table(h, table)
+
+
+@jit
+def end_table(h: IntArray, table: int) -> None:
+    """Give back the record of a table that holds nothing any more; nothing is counted."""
     unregister(h, table)
     h[table + TABLE_COUNT] = 0
     if h[table + TABLE_EXTRA]:

@@ -14,6 +14,7 @@ from simcore.heap import (
     MM_VMA,
     MM_VMAS,
     PLACE_NUMBER,
+    SHIFT,
     SHM,
     VMA,
     VMA_ANON,
@@ -37,7 +38,13 @@ if TYPE_CHECKING:
 @jit
 def first_page(h: IntArray, place: int) -> int:
     """Return the first page that a slot's leaf table maps."""
-    return h[place_record(h, place) + PLACE_NUMBER] * h[ENTRIES]
+    return h[place_record(h, place) + PLACE_NUMBER] << h[SHIFT]
+
+
+@jit
+def number_of(h: IntArray, vpn: int) -> int:
+    """Return the number of the slot that a page lies in."""
+    return vpn >> h[SHIFT]
 
 
 @jit
@@ -112,7 +119,7 @@ def new_vma(h: IntArray, row: IntArray) -> int:
     h[vma + VMA_WRITABLE] = 1 if row[5] & WRITABLE else 0
     h[vma + VMA_FILE] = row[6]
     h[vma + VMA_OFFSET] = row[7]
-    number = start // h[ENTRIES]
+    number = number_of(h, start)
     h[vma + VMA_SHIFT] = number - place_of(h, number)
     h[vma + VMA_ANON] = 0
     return vma

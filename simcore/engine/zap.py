@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simcore.engine.arena import give
 from simcore.engine.count import (
     CHANGED_MPROTECT,
     LEAF_FREED,
@@ -16,14 +17,15 @@ from simcore.engine.count import (
     VISITED_ZAP,
     ZAPPED,
 )
-from simcore.engine.frames import home_of, release, row_of
+from simcore.engine.frames import home_of, leave_home, let_go, release, row_of
 from simcore.engine.mapcounts import chain_lengths, present_mapcount
 from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
 from simcore.engine.rows import BIT, clear_row, mask, within, words_of
 from simcore.engine.sharing import drop, separate
-from simcore.engine.tables import count_file_row, diverge, free_table, is_linked, table_at
-from simcore.engine.vmas import cut, first_page, is_private, overlaps, remove_all, split, vma_from
+from simcore.engine.tables import count_file_row, diverge, end_table, free_table, is_linked, table_at
+from simcore.engine.vmas import cut, first_page, is_private, number_of, overlaps, remove_all, split, vma_from
 from simcore.heap import (
+    BASE,
     CHAIN,
     DONTNEED,
     ENTRIES,
@@ -39,20 +41,27 @@ from simcore.heap import (
     NOW_PAGES,
     NOW_RMAP,
     NOW_RSS,
+    OWN,
     PRESENT,
     REST,
     RMAP,
     ROW,
+    SHARE,
+    SHARE_HOME,
+    SHARE_NEXT,
+    SHARE_ROW,
     SPAN_FIRST,
     SPAN_LAST,
     SPAN_WORDS,
     SPANS_AT,
     SWAP,
     SWAPS,
+    TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
     TABLE_MAPPED,
     TABLE_PTES,
+    TABLE_SHARES,
     TABLE_WRITABLE,
     UPPERS,
     VMA_END,
@@ -88,13 +97,15 @@ def take_away(h: IntArray, mm: int, start: int, end: int, how: int) -> None:
         remove_all(h, mm)
     else:
         cut(h, mm, start, end)
+    freed = 0
     for upper in range(h[UPPERS]):
         has = upper_word(h, mm, upper)
         span = h[SPANS_AT] + upper * SPAN_WORDS
         if h[has] and (how == UNMAP_ALL or not overlaps(h, mm, h[span + SPAN_FIRST], h[span + SPAN_LAST])):
             h[has] = 0
-            upper_tables(h, -1)
-            h[NOW_CHARGED] -= 1
+            freed += 1
+    upper_tables(h, -freed)
+    h[NOW_CHARGED] -= freed
 
 
 @jit
@@ -108,9 +119,9 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
     while vma and h[vma + VMA_START] < end:
         low = max(start, h[vma + VMA_START])
         high = min(end, h[vma + VMA_END])
-        last = (high - 1) // entries - h[vma + VMA_SHIFT]
-        whole = (-(-low // entries) - h[vma + VMA_SHIFT], high // entries - h[vma + VMA_SHIFT])
-        for place in range(max(low // entries - h[vma + VMA_SHIFT], done + 1), last + 1):
+        last = number_of(h, high - 1) - h[vma + VMA_SHIFT]
+        whole = (number_of(h, low + entries - 1) - h[vma + VMA_SHIFT], number_of(h, high) - h[vma + VMA_SHIFT])
+        for place in range(max(number_of(h, low) - h[vma + VMA_SHIFT], done + 1), last + 1):
             table = h[mm + MM_SLOTS + place] >> 1
             if table == 0:
                 continue
@@ -127,12 +138,33 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
         vma = h[vma + VMA_NEXT]
     if whole_equal:
         h[VISITED_ZAP] += whole_equal * entries
-        _leave_equal(h, mm, (whole_equal, equal_pages, equal_ptes))
+        _count_whole(h, mm, (whole_equal, equal_pages, equal_ptes))
 
 
 @jit
-def _leave_equal(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
-    """Count the zap of tables whose records other mms go on using. ``sums``: tables, their pages, their ptes."""
+def _free_all(h: IntArray, table: int) -> None:
+    """Free a table of one mm's own with all that it holds; pages that nobody else holds are freed."""
+    words = (0, h[ROW])
+    free = let_go(h, table, row_of(h, table, OWN), words)
+    home = h[table + TABLE_BASE]
+    if home:
+        free += let_go(h, home, row_of(h, table, BASE), words)
+        leave_home(h, home)
+    share = h[table + TABLE_SHARES]
+    while share:
+        after = h[share + SHARE_NEXT]
+        free += let_go(h, h[share + SHARE_HOME], share + SHARE_ROW, words)
+        leave_home(h, h[share + SHARE_HOME])
+        give(h, SHARE, share)
+        share = after
+    h[PAGES_FREED] += free
+    h[NOW_PAGES] -= free
+    end_table(h, table)
+
+
+@jit
+def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
+    """Count the zap of whole tables. ``sums``: tables, their pages, their ptes."""
     tables, pages, ptes = sums
     h[ZAPPED] += ptes
     h[REFS_DROPPED] += pages
@@ -153,14 +185,20 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
     start, end, unmaps = what
     first = first_page(h, place)
     last = first + h[ENTRIES]
-    emptied = not _keeps(h, mm, (first, last), what)
+    emptied = unmaps == UNMAP_ALL or not _keeps(h, mm, (first, last), what)
     covered = False
     table = table_at(h, mm, place)
-    if unmaps and emptied and h[table + TABLE_COUNT] > 1 and not is_linked(h, table):
+    equal = h[table + TABLE_COUNT] > 1 and not is_linked(h, table)
+    if unmaps and emptied and (equal or h[table + TABLE_COUNT] == 1) and h[RMAP] != CHAIN and h[SWAPS] == 0:
         _visit(h, vma, (first, last), what)
-        h[table + TABLE_COUNT] -= 1
         h[mm + MM_SLOTS + place] = 0
-        _leave_equal(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
+        _count_whole(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
+        if equal:
+            h[table + TABLE_COUNT] -= 1
+        else:
+            h[NOW_CHARGED] += 1  # counted just now for each mm, which not every design charges
+            uncharge(h, table, mm)
+            _free_all(h, table)
         return
     while vma and h[vma + VMA_START] < min(end, last):
         low = max(start, h[vma + VMA_START], first)
@@ -350,7 +388,7 @@ def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
             continue
         low, high = max(start, h[vma + VMA_START]), min(end, h[vma + VMA_END])
         shift = h[vma + VMA_SHIFT]
-        for place in range(low // h[ENTRIES] - shift, (high - 1) // h[ENTRIES] - shift + 1):
+        for place in range(number_of(h, low) - shift, number_of(h, high - 1) - shift + 1):
             if table_at(h, mm, place):
                 first = first_page(h, place)
                 indices = (max(low - first, 0), min(high - first, h[ENTRIES]))
