@@ -122,14 +122,15 @@ def run(
         if status != DONE:
             return status, at
         mm = mm_of(h, task)
-        if h[mm + MM_PENDING]:
+        waited = h[mm + MM_PENDING]
+        if waited:
             _run_first(h, mm)
         if op != FORK:
             note(h, mm)
         if op in (READ, WRITE):
             h[LAST_VECTOR] = 0
             touch(h, mm, event, pages)
-            if h[LAST_VECTOR] == 0:  # no page faulted
+            if h[LAST_VECTOR] == 0 and not waited:  # no page faulted
                 at += 1
                 continue
         elif op in (EXEC, EXIT):

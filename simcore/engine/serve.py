@@ -177,9 +177,9 @@ def _copied_each(h: IntArray, count: int) -> None:
     """Count in the acts one page copied in place of a page that a pte held; so many of them in the levels."""
     h[FAULTS_COW_COPY] = 1
     h[PAGES_COPIED] = 1
-    h[REFS_DROPPED] = 1
+    h[REFS_DROPPED] += 1
     if h[RMAP]:
-        h[RMAP_REMOVED] = 1
+        h[RMAP_REMOVED] += 1
         h[NOW_RMAP] -= count
     _new_page_each(h, count)
     flush(h, TLB_PAGE, 1)

@@ -25,7 +25,7 @@ from simcore.engine.count import (
 from simcore.engine.frames import release, row_of
 from simcore.engine.mapcounts import chain_lengths
 from simcore.engine.records import charge, clear_slot, task_record, uncharge
-from simcore.engine.rows import copy_row, mask
+from simcore.engine.rows import copy_row, count_row, mask
 from simcore.engine.tables import (
     copy_record,
     count_file_ptes,
@@ -42,6 +42,7 @@ from simcore.heap import (
     COPIES,
     DEFERRED,
     ENTRIES,
+    FILE,
     FORK,
     GONE,
     LAST_SHARER,
@@ -172,6 +173,9 @@ def _free_source(h: IntArray, mm: int, place: int, source: int) -> None:
     if h[RMAP] == CHAIN:
         copy = table_at(h, mm, place)  # which holds the same pages
         h[RMAP_WALKED] += chain_lengths(h, place, copy, row) + count_file_ptes(h, mm, place, copy, -1)
+        if h[SWAPS] > 0:  # then mms are searched, none of which has the source any more
+            files = h[source + TABLE_EXTRA] and count_row(h, h[source + TABLE_EXTRA] + FILE * h[ROW], 0, h[ENTRIES])
+            h[RMAP_WALKED] += pages - files
     if h[PER_SHARER] == 0:
         h[REFS_DROPPED] += pages
         if h[RMAP]:
