@@ -60,7 +60,9 @@ def _event_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
     faults += _range_faults(events, ranged, geometry)
     inside = (events["start"] >= 0) & (events["start"] < geometry.user_pages)
     faults += _say((op == Op.GROW) & ~inside, f"page not within 0 to {geometry.user_pages - 1}")
-    faults += _say((op == Op.RECLAIM) & (events["count"] < 1), "count below 1; reclaim takes at least one page")
+    faults += _say(
+        (op == Op.RECLAIM) & (events["count"] < 1), "count below 1; reclaim takes at least one page"
+    )
     either = (events["arg"] == 0) | (events["arg"] == 1)
     faults += _say((op == Op.MPROTECT) & ~either, "arg is neither 0 (read-only) nor 1 (writable)")
     faults += _say((op == Op.MMAP) & ~_well_mapped(events), "not a mapping: kind, file or offset is wrong")

@@ -156,7 +156,12 @@ class Design:
         """Return (whether it is broken, why and what to do) for each rule about combinations."""
         missing = [axis for axis in SHARING_AXES if getattr(self, axis) is None]
         given = [axis for axis in SHARING_AXES if axis not in missing]
-        deferred = (self.wrprotect, self.unshare_on, self.last_sharer, self.zap) == ("pmd", "write", "reuse", "unshare")
+        deferred = (self.wrprotect, self.unshare_on, self.last_sharer, self.zap) == (
+            "pmd",
+            "write",
+            "reuse",
+            "unshare",
+        )
         by_pte = self.wrprotect is not None and self.wrprotect != "pmd"
         return [
             (
@@ -165,43 +170,58 @@ class Design:
             ),
             (
                 not self.shares_tables and bool(given),
-                f"{', '.join(given)} is set but fork never links a table; these axes speak of linked tables; "
-                "leave them out or set fork to 'link'",
+                (
+                    f"{', '.join(given)} is set but fork never links a table; these axes speak of linked tables; "
+                    "leave them out or set fork to 'link'"
+                ),
             ),
             (
                 (self.fork == "link_if_more_than") != (self.more_than is not None),
-                f"more_than is {self.more_than!r} while fork is {self.fork!r}; a number of tables belongs to "
-                "fork 'link_if_more_than' and to no other; set or remove it",
+                (
+                    f"more_than is {self.more_than!r} while fork is {self.fork!r}; a number of tables belongs to "
+                    "fork 'link_if_more_than' and to no other; set or remove it"
+                ),
             ),
             (
-                self.more_than is not None and not (type(self.more_than) is int and 0 <= self.more_than <= 1 << 20),
+                self.more_than is not None
+                and not (type(self.more_than) is int and 0 <= self.more_than <= 1 << 20),
                 f"more_than is {self.more_than!r}; whole numbers from 0 to {1 << 20} are allowed; write one",
             ),
             (
                 self.wrprotect == "pmd" and self.source == "read_only",
-                "wrprotect 'pmd' leaves ptes writable, so the source of an unsharing copy is not read-only; with "
-                "source 'read_only' a sharer could write to a page it still shares; set source to 'wrprotect'",
+                (
+                    "wrprotect 'pmd' leaves ptes writable, so the source of an unsharing copy is not read-only; with "
+                    "source 'read_only' a sharer could write to a page it still shares; set source to 'wrprotect'"
+                ),
             ),
             (
                 by_pte and self.source not in (None, "read_only"),
-                f"wrprotect {self.wrprotect!r} has made the CoWable ptes of every linked table read-only, so source "
-                f"{self.source!r} would find nothing to protect; set source to 'read_only'",
+                (
+                    f"wrprotect {self.wrprotect!r} has made the CoWable ptes of every linked table read-only, so source "
+                    f"{self.source!r} would find nothing to protect; set source to 'read_only'"
+                ),
             ),
             (
                 by_pte and self.last_sharer not in (None, "reuse"),
-                f"last_sharer {self.last_sharer!r} needs to know that a table was shared before, which only a "
-                "write-protected directory entry tells; set wrprotect to 'pmd' or last_sharer to 'reuse'",
+                (
+                    f"last_sharer {self.last_sharer!r} needs to know that a table was shared before, which only a "
+                    "write-protected directory entry tells; set wrprotect to 'pmd' or last_sharer to 'reuse'"
+                ),
             ),
             (
                 by_pte and self.unshare_on == "any_fault",
-                "unshare_on 'any_fault' speaks of write-protected directory entries; set wrprotect to 'pmd' or "
-                "unshare_on to 'write_and_read'",
+                (
+                    "unshare_on 'any_fault' speaks of write-protected directory entries; set wrprotect to 'pmd' or "
+                    "unshare_on to 'write_and_read'"
+                ),
             ),
             (
                 self.fork == "deferred" and not missing and not deferred,
-                "fork 'deferred' protects what is not copied yet at the directory entry, copies for the child on a "
-                "write or zap and has nobody else to share with; set wrprotect to 'pmd', unshare_on to 'write', "
-                "last_sharer to 'reuse' and zap to 'unshare'",
+                (
+                    "fork 'deferred' protects what is not copied yet at the directory entry, copies for the child on a "
+                    "write or zap and has nobody else to share with; set wrprotect to 'pmd', unshare_on to 'write', "
+                    "last_sharer to 'reuse' and zap to 'unshare'"
+                ),
             ),
             (
                 self.reclaim == "rmap" and self.rmap == "none",
@@ -209,18 +229,24 @@ class Design:
             ),
             (
                 self.page_refs == "per_sharer" and self.rmap == "pte_chain",
-                "a pte_chain has one element for each pte, so a linked table cannot count a page once per sharer; set "
-                "page_refs to 'per_table' or rmap to 'object'",
+                (
+                    "a pte_chain has one element for each pte, so a linked table cannot count a page once per sharer; set "
+                    "page_refs to 'per_table' or rmap to 'object'"
+                ),
             ),
             (
                 self.file_tables == "shared" and self.inherit != "unfaultable",
-                "tables shared through the file are found again by faults, so fork has no business with them; set "
-                "inherit to 'unfaultable'",
+                (
+                    "tables shared through the file are found again by faults, so fork has no business with them; set "
+                    "inherit to 'unfaultable'"
+                ),
             ),
             (
                 self.file_tables == "shared" and self.page_refs == "per_sharer",
-                "a table shared through its file is the file's, not its sharers'; set page_refs to 'per_table' or "
-                "file_tables to 'private'",
+                (
+                    "a table shared through its file is the file's, not its sharers'; set page_refs to 'per_table' or "
+                    "file_tables to 'private'"
+                ),
             ),
         ]
 
@@ -252,7 +278,9 @@ _CHAIN: dict[str, Any] = {"rmap": "pte_chain", "reclaim": "rmap"}
 _OBJECT: dict[str, Any] = {"rmap": "object", "reclaim": "rmap"}
 # Since 2.6.14 fork leaves out what faults can rebuild, since 3.15 read faults map around.
 _MAINLINE: dict[str, Any] = {"inherit": "unfaultable", "fault_around": "64_kib", **_OBJECT}
-_MCCRACKEN: dict[str, Any] = _BY_PMD | _CHAIN | {"shared_writes": "exempt_covered", "source": "wrprotect_if_two"}
+_MCCRACKEN: dict[str, Any] = (
+    _BY_PMD | _CHAIN | {"shared_writes": "exempt_covered", "source": "wrprotect_if_two"}
+)
 _COW_PTE: dict[str, Any] = _BY_PMD | _MAINLINE | {"unshare_on": "any_fault", "charge": "owner"}
 _THREAD = "linux-kernel, January and February 2002, thread 'Fix the fork problem with rmap' and '[RFC] Page table sharing'"
 _SHPTE = "Dave McCracken, linux-kernel, 10 Oct 2002, shared page table patch for 2.5.41"

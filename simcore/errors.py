@@ -24,7 +24,7 @@ _REASONS = {
     Refusal.OVERLAP: "the pages are mapped already; an mmap replaces nothing; munmap them first",
     Refusal.NOT_MAPPED: "a page lies in no vma; only mapped pages can be touched; mmap it first",
     Refusal.NOT_WRITABLE: "a page lies in a read-only vma; writes need a writable one; read it or map it writable",
-    Refusal.NO_STACK: "the first vma above the page is no stack, or too far away; a stack grows by at most 1,048,576 pages at once; mmap the pages",
+    Refusal.NO_STACK: "no stack begins within 1,048,576 pages above it; only a stack grows; mmap the pages",
     Refusal.BORROWS: "the task borrows its parent's mm; after vfork a child may read, write, exec and exit; exec first",
     Refusal.WAITS: "the task waits for its vfork child; it runs again when the child execs or exits; end the vfork first",
 }  # fmt: skip

@@ -54,9 +54,25 @@ from simcore.events import VmaKind
 # constants
 ENTRIES, ROW, PLACES, UPPERS, UPPER_LEVELS, PAGE_BYTES, RMAP_BYTES, USER_PAGES, TASKS = range(9)
 FORK, INHERIT, RMAP, RECLAIM, AROUND, DONTNEED, FILE_TABLES = range(9, 16)
-WRPROTECT, LINKS, UNSHARE_ON, EXEMPT, LAST_SHARER, SOURCE, ZAP, PER_SHARER, CHARGE, MORE_THAN, LAZY = range(16, 27)
+WRPROTECT, LINKS, UNSHARE_ON, EXEMPT, LAST_SHARER, SOURCE, ZAP, PER_SHARER, CHARGE, MORE_THAN, LAZY = range(
+    16, 27
+)
 TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(27, 34)
-ANON_VMAS, SWAPS, HAND_TASK, HAND_VPN, VISIT, MOST_SHARES, STAMP, VMAS_NOW, PENDING_NOW, SHIFT, LAST_VECTOR, PAIR, ROOM_FOR_PAGE = range(34, 47)
+(
+    ANON_VMAS,
+    SWAPS,
+    HAND_TASK,
+    HAND_VPN,
+    VISIT,
+    MOST_SHARES,
+    STAMP,
+    VMAS_NOW,
+    PENDING_NOW,
+    SHIFT,
+    LAST_VECTOR,
+    PAIR,
+    ROOM_FOR_PAGE,
+) = range(34, 47)
 PAIR_LEVELS, N_LEVELS = 47, 8  # levels at the last event of a pair, see simcore.engine.memo
 
 # values of axes, in the order of simcore.designs.AXES
@@ -81,7 +97,9 @@ NEEDED = WORDS + N_KINDS  # words that the event which was short of room may tak
 
 # levels
 NOW = NEEDED + 1
-NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NOW_RSS = range(NOW, NOW + N_LEVELS)
+NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NOW_RSS = range(
+    NOW, NOW + N_LEVELS
+)
 HIGH = NOW + N_LEVELS
 
 ACTS_AT = HIGH + len(LEVELS)
@@ -92,8 +110,21 @@ FIXED_WORDS = BUCKETS + N_BUCKETS
 # Acts in the order of the heap: those that a fault can cost first, so that vectors of faults are short.
 _OF_FAULTS = (
     *(act.name for act in ACTS if act.name.startswith(("faults_", "refs_", "rmap_", "tlb_"))),
-    *("pages_allocated", "pages_zeroed", "pages_copied", "pages_freed", "pages_read_back", "ptes_mapped_around"),
-    *("leaf_tables_allocated", "leaf_tables_freed", "leaf_tables_linked", "leaf_tables_unshared", "leaf_tables_reused"),
+    *(
+        "pages_allocated",
+        "pages_zeroed",
+        "pages_copied",
+        "pages_freed",
+        "pages_read_back",
+        "ptes_mapped_around",
+    ),
+    *(
+        "leaf_tables_allocated",
+        "leaf_tables_freed",
+        "leaf_tables_linked",
+        "leaf_tables_unshared",
+        "leaf_tables_reused",
+    ),
     *("upper_tables_allocated", "pmds_written"),
     *("ptes_visited_unshare", "ptes_copied_unshare", "ptes_wrprotected_unshare"),
 )
@@ -111,13 +142,23 @@ SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
 FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
 MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_SLOTS = range(7)
-VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = range(10)
+VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = (
+    range(10)
+)
 
 TABLE_COUNT = 0  # slots that point to a linked table; else mms whose tables are equal and share this record
 TABLE_MARKED = 1
 TABLE_OWNER = 2  # the mm that is charged, where only one is
-TABLE_KEY, TABLE_KEY_PAGE, TABLE_KEY_NEXT = 3, 4, 5  # through a file: file + 1; 2 * first page + writable; next one
-TABLE_PTES, TABLE_MAPPED, TABLE_WRITABLE = 6, 7, 8  # ptes not empty; present with a page, not the zero page; writable
+TABLE_KEY, TABLE_KEY_PAGE, TABLE_KEY_NEXT = (
+    3,
+    4,
+    5,
+)  # through a file: file + 1; 2 * first page + writable; next one
+TABLE_PTES, TABLE_MAPPED, TABLE_WRITABLE = (
+    6,
+    7,
+    8,
+)  # ptes not empty; present with a page, not the zero page; writable
 TABLE_GUESTS = 9  # shares of other tables in the frames of this home
 TABLE_SLICES = 10  # first slice of the counters of its frames
 TABLE_BASE, TABLE_SHARES, TABLE_EXTRA = 11, 12, 13

@@ -70,7 +70,7 @@ if CACHE_FOLDER is not None:
 
 def entry(function: F) -> F:
     """Compile a function that Python calls with arrays, or return it as it is if FORKBENCH_JIT is 0."""
-    return cast("F", numba.njit(**_OPTIONS)(function)) if ENABLED else function
+    return cast("F", _NJIT(**_OPTIONS)(function)) if ENABLED else function
 
 
 def jit(function: F) -> F:
@@ -82,7 +82,7 @@ def jit(function: F) -> F:
     """
     if not ENABLED:
         return function
-    dispatcher: Any = numba.njit(no_cpython_wrapper=True, **_OPTIONS)(function)
+    dispatcher: Any = _NJIT(no_cpython_wrapper=True, **_OPTIONS)(function)
     template = dispatcher.get_call_template
 
     def compiled_template(arguments: Any, keywords: Any) -> Any:
@@ -96,6 +96,7 @@ def jit(function: F) -> F:
     return cast("F", dispatcher)
 
 
+_NJIT: Any = numba.njit  # its annotations do not know all of its options
 _OPTIONS: dict[str, Any] = {
     "cache": CACHE_FOLDER is not None,
     "boundscheck": BOUNDSCHECK,
@@ -105,18 +106,22 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+_TUPLE: Any = numba.types.Tuple
+_POINTER: Any = numba.types.CPointer
+
+
 class _Tuple:
     """What ``tuple`` means in an annotation: ``tuple[int, int]`` is numba's type of two int64."""
 
     def __class_getitem__(cls, items: Any) -> Any:
         """Return numba's type of a tuple of types."""
-        return numba.types.Tuple(items)
+        return _TUPLE(items)
 
 
 _TYPES = {
     "int": numba.types.int64,
     "bool": numba.types.boolean,
-    "IntArray": numba.types.int64[::1] if BOUNDSCHECK else numba.types.CPointer(numba.types.int64),
+    "IntArray": numba.types.int64[::1] if BOUNDSCHECK else _POINTER(numba.types.int64),
     "tuple": _Tuple,
 }
 
@@ -127,9 +132,23 @@ def _numba_type(hint: str, names: dict[str, Any]) -> Any:
     return eval(str(alias) if alias is not None else hint, {"__builtins__": {}}, _TYPES)  # noqa: S307 - our own source
 
 
-if ENABLED:
+if TYPE_CHECKING:
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    def popcount(word: int) -> int:
+        """Return how many bits of an int64 are set."""
+
+    def lowest(word: int) -> int:
+        """Return the number of the lowest set bit of an int64 that is not zero."""
+
+    def pointer(array: IntArray) -> IntArray:
+        """Return where the words of an int64 array [n] are."""
+
+    def behind(words: IntArray, count: int) -> IntArray:
+        """Return the words of an array behind its first ``count``."""
+
+elif ENABLED:
+
+    @intrinsic
     def popcount(_typing: Any, _word: Any) -> Any:
         """Return how many bits of an int64 are set."""
 
@@ -138,7 +157,7 @@ if ENABLED:
 
         return numba.types.int64(numba.types.int64), emit
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def lowest(_typing: Any, _word: Any) -> Any:
         """Return the number of the lowest set bit of an int64 that is not zero."""
 
@@ -158,9 +177,11 @@ else:
         return ((int(word) & -int(word)).bit_length()) - 1
 
 
-if ENABLED and not BOUNDSCHECK:
+if TYPE_CHECKING:
+    pass
+elif ENABLED and not BOUNDSCHECK:
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def pointer(_typing: Any, array: Any) -> Any:
         """Return where the words of an int64 array [n] are: what compiled functions pass on.
 
@@ -171,16 +192,16 @@ if ENABLED and not BOUNDSCHECK:
         def emit(context: Any, builder: Any, signature: Any, arrays: Any) -> Any:
             return context.make_array(signature.args[0])(context, builder, arrays[0]).data
 
-        return numba.types.CPointer(numba.types.int64)(array), emit
+        return _POINTER(numba.types.int64)(array), emit
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def behind(_typing: Any, _words: Any, _count: Any) -> Any:
         """Return the words of an array behind its first ``count``."""
 
         def emit(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
             return builder.gep(given[0], [given[1]])
 
-        words = numba.types.CPointer(numba.types.int64)
+        words = _POINTER(numba.types.int64)
         return words(words, numba.types.int64), emit
 
 else:

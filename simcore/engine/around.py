@@ -15,7 +15,7 @@ from simcore.engine.count import (
 from simcore.engine.frames import row_of
 from simcore.engine.records import bring_in, file_word, is_complete
 from simcore.engine.rows import BIT, bit_of, mask, within, word_of, words_of
-from simcore.engine.serve import bring_in_counted, put_file_pages
+from simcore.engine.serve_files import bring_in_counted, put_file_pages
 from simcore.engine.vmas import first_page, high_index, low_index
 from simcore.heap import (
     AROUND,
@@ -55,7 +55,9 @@ def _map_block(h: IntArray, vma: int, place: int, table: int, index: int) -> Non
     """Fill the empty ptes of the block around an index, as far as vma, table and page cache reach: one fault."""
     first = first_page(h, place)
     aligned = (first + index) // h[AROUND] * h[AROUND] - first
-    low = max(aligned, low_index(h, vma, first))  # the block begins with the vma if that is later, and is as long
+    low = max(
+        aligned, low_index(h, vma, first)
+    )  # the block begins with the vma if that is later, and is as long
     high = min(low + h[AROUND], high_index(h, vma, first))
     words = words_of(low, high)
     _select_empty(h, table, words, (low, high))
@@ -101,5 +103,3 @@ def _select_cached(h: IntArray, vma: int, first: int, words: tuple[int, int]) ->
                 else:
                     bring_in(h, vma, page)
             bits &= bits - 1
-
-

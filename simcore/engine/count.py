@@ -119,10 +119,24 @@ def record(h: IntArray, kind: int, times: int) -> None:
 @jit
 def _signature(h: IntArray, kind: int) -> int:
     """Return the bucket of the current vector, from the acts in which vectors of a kind mostly differ."""
-    mixed = kind * 0x9E37 + h[FAULTS_ANON] * 0x85EB + h[FAULTS_COW_COPY] * 0xC2B3 + h[FAULTS_FILE_MAP] * 0x27D5
-    mixed += h[LEAF_ALLOCATED] * 0x1657 + h[LEAF_UNSHARED] * 0x2545 + h[LEAF_FREED] * 0x1931 + h[ZAPPED] * 0x6C07
-    mixed += h[COPIED_FORK] * 0x5D58 + h[COPIED_UNSHARE] * 0x7FEB + h[WRPROTECTED_FORK] * 0x3C6F + h[PAGES_FREED] * 0x4F1B
-    mixed += h[MAPPED_AROUND] * 0x68E3 + h[RMAP_WALKED] * 0x2F0B + h[PAGES_ZEROED] * 0x1F35 + h[VMAS_MAPPED] * 0x7A4D
+    mixed = (
+        kind * 0x9E37 + h[FAULTS_ANON] * 0x85EB + h[FAULTS_COW_COPY] * 0xC2B3 + h[FAULTS_FILE_MAP] * 0x27D5
+    )
+    mixed += (
+        h[LEAF_ALLOCATED] * 0x1657 + h[LEAF_UNSHARED] * 0x2545 + h[LEAF_FREED] * 0x1931 + h[ZAPPED] * 0x6C07
+    )
+    mixed += (
+        h[COPIED_FORK] * 0x5D58
+        + h[COPIED_UNSHARE] * 0x7FEB
+        + h[WRPROTECTED_FORK] * 0x3C6F
+        + h[PAGES_FREED] * 0x4F1B
+    )
+    mixed += (
+        h[MAPPED_AROUND] * 0x68E3
+        + h[RMAP_WALKED] * 0x2F0B
+        + h[PAGES_ZEROED] * 0x1F35
+        + h[VMAS_MAPPED] * 0x7A4D
+    )
     return (mixed ^ (mixed >> 11)) & (N_BUCKETS - 1)
 
 

@@ -9,7 +9,8 @@ from simcore.engine.count import KIND_READ_FAULT, KIND_WRITE_FAULT, LEAF_LINKED,
 from simcore.engine.frames import row_of
 from simcore.engine.records import charge_sharer, file_record, set_slot
 from simcore.engine.rows import BELOW, bit_of, mask, within, word_of, words_of
-from simcore.engine.serve import map_file_pages, map_zero_pages, serve_write, table_only
+from simcore.engine.serve import map_zero_pages, serve_write, table_only
+from simcore.engine.serve_files import map_file_pages
 from simcore.engine.sharing import make_own
 from simcore.engine.swapping import swap_in
 from simcore.engine.tables import diverge, is_linked, new_table, table_at
@@ -113,7 +114,7 @@ def _select(h: IntArray, words: Words, low: int, count: int, stride: int) -> Non
 
 
 @jit
-def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
+def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:  # noqa: C901 - one case a rule
     """Write to the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]
     table = slot >> 1

@@ -93,7 +93,7 @@ if TYPE_CHECKING:
 
 
 @jit
-def fork_mm(h: IntArray, parent: int) -> int:
+def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind of table is served in place
     """Return a child with the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
     child = new_mm(h)
     copy_vmas(h, parent, child)
@@ -228,7 +228,7 @@ def _copy_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None
 
 @jit
 def _select_others(h: IntArray, table: int, vma: int, first: int) -> bool:
-    """Set the row GONE to the ptes of vmas that are not inherited, from a table's first vma on; returns if any is filled."""
+    """Set the row GONE to the ptes of vmas that are not inherited, from a table's first on; tells if any is filled."""
     gone, present, extra = mask(h, GONE), row_of(h, table, PRESENT), h[table + TABLE_EXTRA]
     for word in range(h[ROW]):
         h[gone + word] = h[present + word]
@@ -333,5 +333,3 @@ def _wrprotect_at_fork(h: IntArray, table: int, place: int, vma: int) -> None:
             h[WRPROTECTED_FORK] += wrprotect(h, table, low, high)
         vma = h[vma + VMA_NEXT]
     h[table + TABLE_MARKED] = 1 if rule == EACH_PTE_UNLESS_MARKED else 0
-
-

@@ -109,7 +109,7 @@ def end_home(h: IntArray, home: int) -> None:
 
 @jit
 def leave_home(h: IntArray, home: int) -> None:
-    """A table holds no frame of another home any more."""
+    """Note that a table holds no frame of another home any more."""
     h[home + TABLE_GUESTS] -= 1
     end_home(h, home)
 

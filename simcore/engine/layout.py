@@ -85,7 +85,9 @@ if TYPE_CHECKING:
     from simcore.events import IntArray
     from simcore.geometry import Geometry
 
-Raw = tuple["IntArray", "IntArray", "IntArray", "IntArray"]  # events, pages, image rows, first row of each image
+Raw = tuple[
+    "IntArray", "IntArray", "IntArray", "IntArray"
+]  # events, pages, image rows, first row of each image
 
 SPARE_WORDS = 1 << 16  # room for records beside what is predicted; the heap doubles when short
 

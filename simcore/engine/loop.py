@@ -50,13 +50,14 @@ from simcore.engine.memo import (
     is_pair,
     note,
 )
+from simcore.engine.protecting import protect
 from simcore.engine.reclaiming import reclaim
 from simcore.engine.records import free_mm, new_mm, task_record
 from simcore.engine.refusals import DONE, mm_of, refusal
 from simcore.engine.room import short_of_room
 from simcore.engine.sharing import copy_deferred, separate
 from simcore.engine.vmas import insert, move_start, new_vma, number_of, vma_from
-from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, protect, take_away
+from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, take_away
 from simcore.events import EVENT_DTYPE, Op
 from simcore.heap import (
     LAST_VECTOR,
@@ -80,7 +81,7 @@ from simcore.jit import behind, entry, jit, pointer
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
-EVENT_WORDS = len(EVENT_DTYPE)
+EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 GROW, OVERRUN, RARE = -1, -2, -3
 MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
@@ -99,7 +100,7 @@ def begin(heap: IntArray) -> None:
 
 
 @entry
-def run(
+def run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
     heap: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], start: int, stop: int
 ) -> tuple[int, int]:
     """Run events [start, stop); returns (status, event): DONE, GROW, RARE, OVERRUN or a Refusal.

@@ -47,7 +47,7 @@ from simcore.jit import jit
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
-EVENT_WORDS = len(EVENT_DTYPE)
+EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 EXEC, EXIT = Op.EXEC.value, Op.EXIT.value
 ENOUGH = 2  # pairs in a row that cost the same
 
@@ -76,7 +76,11 @@ def begin_pair(h: IntArray, mm: int, leave: IntArray) -> None:
         for word in range(MEMO_WORDS):
             h[memo + word] = 0
         h[mm + MM_MEMO] = memo
-    same = h[memo + MEMO_STAMP] == h[STAMP] and h[memo + MEMO_OP] == leave[0] and h[memo + MEMO_IMAGE] == leave[5]
+    same = (
+        h[memo + MEMO_STAMP] == h[STAMP]
+        and h[memo + MEMO_OP] == leave[0]
+        and h[memo + MEMO_IMAGE] == leave[5]
+    )
     if not same:
         h[memo + MEMO_ROUNDS] = 0
     h[memo + MEMO_OP] = leave[0]

@@ -170,7 +170,7 @@ def charge_sharer(h: IntArray, table: int, mm: int) -> None:
 
 @jit
 def uncharge(h: IntArray, table: int, mm: int) -> None:
-    """An mm no longer reaches a table."""
+    """Note that an mm no longer reaches a table."""
     if h[CHARGE] == CHARGE_EACH or h[table + TABLE_OWNER] == mm:
         h[NOW_CHARGED] -= 1
         h[table + TABLE_OWNER] = 0

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 # Distinct act vectors that the faults of one event can have besides one for each table made or unshared:
 # fault class x new or known file page x zeroed or copied, generously.
 _PLAIN_VECTORS = 72
-_NEW_HOMES = 4  # homes that the new frames of one table may need in an event: one for each class of write fault
+_NEW_HOMES = (
+    4  # homes that the new frames of one table may need in an event: one for each class of write fault
+)
 READ, WRITE, FORK_OP = Op.READ.value, Op.WRITE.value, Op.FORK.value
 EXEC, RECLAIM = Op.EXEC.value, Op.RECLAIM.value
 
@@ -87,5 +89,7 @@ def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
     needed = mms * (h[WORDS + MM] + h[WORDS + MEMO]) + vmas * h[WORDS + VMA] + tables * each
     needed += vectors * h[WORDS + VECTOR]
     h[NEEDED] = needed
-    h[ROOM_FOR_PAGE] = each * (1 + h[PENDING_NOW]) + _PLAIN_VECTORS * h[WORDS + VECTOR] if h[FORK] != DEFERRED else h[SIZE]
+    h[ROOM_FOR_PAGE] = (
+        each * (1 + h[PENDING_NOW]) + _PLAIN_VECTORS * h[WORDS + VECTOR] if h[FORK] != DEFERRED else h[SIZE]
+    )
     return h[TOP] + needed > h[SIZE]

@@ -141,7 +141,7 @@ def unshare(h: IntArray, mm: int, place: int) -> None:
     sharers, pages = h[source + TABLE_COUNT], h[source + TABLE_MAPPED]
     h[LEAF_UNSHARED] += 1
     h[VISITED_UNSHARE] += h[ENTRIES]
-    if h[SOURCE] == SOURCE_WRPROTECT or (h[SOURCE] == SOURCE_IF_TWO and sharers == 2):  # noqa: PLR2004
+    if h[SOURCE] == SOURCE_WRPROTECT or (h[SOURCE] == SOURCE_IF_TWO and sharers == 2):
         h[WRPROTECTED_UNSHARE] += wrprotect_cowable(h, mm, place, source)
     leave(h, mm, source)
     copy = copy_record(h, source)
@@ -174,7 +174,9 @@ def _free_source(h: IntArray, mm: int, place: int, source: int) -> None:
         copy = table_at(h, mm, place)  # which holds the same pages
         h[RMAP_WALKED] += chain_lengths(h, place, copy, row) + count_file_ptes(h, mm, place, copy, -1)
         if h[SWAPS] > 0:  # then mms are searched, none of which has the source any more
-            files = h[source + TABLE_EXTRA] and count_row(h, h[source + TABLE_EXTRA] + FILE * h[ROW], 0, h[ENTRIES])
+            files = h[source + TABLE_EXTRA] and count_row(
+                h, h[source + TABLE_EXTRA] + FILE * h[ROW], 0, h[ENTRIES]
+            )
             h[RMAP_WALKED] += pages - files
     if h[PER_SHARER] == 0:
         h[REFS_DROPPED] += pages

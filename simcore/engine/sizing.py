@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from simcore.engine.layout import Raw
     from simcore.events import IntArray
 
-EVENT_WORDS = len(EVENT_DTYPE)
+EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 MMAP, READ, WRITE = Op.MMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
 MUNMAP, MPROTECT = Op.MUNMAP.value, Op.MPROTECT.value
 _VECTORS = 1 << 12  # distinct act vectors: hardly any trace has more
-_LIVES, _VMAS, _TABLES, _SPAN, _KINDS = range(5)  # what a task has: an mm of its own, vmas, leaf tables, slots mapped
+_LIVES, _VMAS, _TABLES, _SPAN, _KINDS = range(
+    5
+)  # what a task has: an mm of its own, vmas, leaf tables, slots mapped
 
 
 def predicted_words(raw: Raw, entries: int, heap: IntArray) -> int:

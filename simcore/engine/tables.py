@@ -44,7 +44,6 @@ from simcore.heap import (
     VMA_NEXT,
     VMA_START,
     WRITE,
-    ZERO,
 )
 from simcore.jit import jit, lowest, popcount
 
@@ -170,15 +169,6 @@ def filled(h: IntArray, table: int, low: int, high: int) -> int:
 
 
 @jit
-def mapped(h: IntArray, table: int, low: int, high: int) -> int:
-    """Return how many ptes of a table at [low, high) hold a page, the zero page not counted."""
-    found = count_row(h, row_of(h, table, PRESENT), low, high)
-    if h[table + TABLE_EXTRA]:
-        found -= count_row(h, h[table + TABLE_EXTRA] + ZERO * h[ROW], low, high)
-    return found
-
-
-@jit
 def wrprotect(h: IntArray, table: int, low: int, high: int) -> int:
     """Make writable ptes [low, high) of a table read-only; returns how many."""
     if h[table + TABLE_WRITABLE] == 0:
@@ -241,5 +231,3 @@ def count_file_row(h: IntArray, vma: int, first: int, row: int, change: int) -> 
             h[page] += change * FILE_PTE
             bits &= bits - 1
     return before
-
-

@@ -142,7 +142,7 @@ class Views:
         """Return the indices that a row of a table names."""
         return self.bits(table + TABLE_ROWS + row * int(self.h[ROW]))
 
-    def extra(self, table: int, row: int) -> set[int]:
+    def rarer(self, table: int, row: int) -> set[int]:
         """Return the indices that a row of rarer ptes of a table names."""
         extra = int(self.h[table + TABLE_EXTRA])
         return self.bits(extra + row * int(self.h[ROW])) if extra else set()
@@ -191,14 +191,20 @@ class Views:
         """Return one leaf table, seen from an mm that reaches it."""
         h = self.h
         anon = {index: home for home, held in self.shares(table).items() for index in held}
-        zero, file, write = self.extra(table, ZERO), self.extra(table, FILE), self.row(table, WRITE)
+        zero, file, write = self.rarer(table, ZERO), self.rarer(table, FILE), self.row(table, WRITE)
         vmas = self.mm_vmas(mm)
         ptes = {}
         for index in sorted(self.row(table, PRESENT)):
             vpn = number * int(h[ENTRIES]) + index
-            frame = 0 if index in zero else self._file_frame(vmas, vpn) if index in file else anon[index] << 20 | index
+            frame = (
+                0
+                if index in zero
+                else self._file_frame(vmas, vpn)
+                if index in file
+                else anon[index] << 20 | index
+            )
             ptes[index] = (frame, index in write)
-        swaps = {index: anon[index] << 20 | index for index in self.extra(table, SWAP)}
+        swaps = {index: anon[index] << 20 | index for index in self.rarer(table, SWAP)}
         owner = int(h[table + TABLE_OWNER]) or None if h[CHARGE] else None
         refcount = int(h[table + TABLE_COUNT]) if self.is_linked(table) else 1
         marked, through_file = bool(h[table + TABLE_MARKED]), bool(h[table + TABLE_KEY])
@@ -252,7 +258,9 @@ class Views:
             VMA: [vma for mm in mms for vma in self.chain(int(h[mm + MM_VMA]), VMA_NEXT)],
             TABLE: sorted(homes),
             EXTRA: [int(h[table + TABLE_EXTRA]) for table in self.records if h[table + TABLE_EXTRA]],
-            SHARE: [s for table in self.records for s in self.chain(int(h[table + TABLE_SHARES]), SHARE_NEXT)],
+            SHARE: [
+                s for table in self.records for s in self.chain(int(h[table + TABLE_SHARES]), SHARE_NEXT)
+            ],
             SLICE: [s for home in homes for s in self.chain(int(h[home + TABLE_SLICES]), SLICE_NEXT)],
             VECTOR: self.vectors(),
             MEMO: [int(h[mm + MM_MEMO]) for mm in mms if h[mm + MM_MEMO]],
@@ -273,7 +281,9 @@ class Views:
                 raise InvariantViolation(f"home {home}: frames in use are not those held")
             if self.h[home + TABLE_GUESTS] != guests[home]:
                 raise InvariantViolation(f"home {home}: {guests[home]} other tables hold frames of it")
-            slices = [self.bits(s + SLICE_ROW) for s in self.chain(int(self.h[home + TABLE_SLICES]), SLICE_NEXT)]
+            slices = [
+                self.bits(s + SLICE_ROW) for s in self.chain(int(self.h[home + TABLE_SLICES]), SLICE_NEXT)
+            ]
             for index in range(int(self.h[ENTRIES])):
                 counted = sum((index in bits) << power for power, bits in enumerate(slices))
                 if counted != max(0, holders[home, index] - 1):
@@ -285,9 +295,14 @@ class Views:
     def _recount_table(self, table: int, shares: Shares) -> None:
         """Raise InvariantViolation if the counts beside a table's rows are wrong, or a pte holds two things."""
         present, write = self.row(table, PRESENT), self.row(table, WRITE)
-        zero, file, swap = (self.extra(table, row) for row in (ZERO, FILE, SWAP))
+        zero, file, swap = (self.rarer(table, row) for row in (ZERO, FILE, SWAP))
         anon = Counter(index for held in shares.values() for index in held)
-        if anon != Counter((present - zero - file) | swap) or zero & file or present & swap or write - present:
+        if (
+            anon != Counter((present - zero - file) | swap)
+            or zero & file
+            or present & swap
+            or write - present
+        ):
             raise InvariantViolation(f"table {table}: its rows contradict each other")
         counts = {
             TABLE_PTES: len(present | swap),
@@ -296,4 +311,6 @@ class Views:
         }
         for word, value in counts.items():
             if self.h[table + word] != value:
-                raise InvariantViolation(f"table {table}: word {word} is {self.h[table + word]}, {value} counted")
+                raise InvariantViolation(
+                    f"table {table}: word {word} is {self.h[table + word]}, {value} counted"
+                )

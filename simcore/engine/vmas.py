@@ -230,5 +230,3 @@ def move_start(h: IntArray, vma: int, start: int) -> None:
     """Let a vma begin elsewhere; its file offset moves along."""
     h[vma + VMA_OFFSET] += (start - h[vma + VMA_START]) if h[vma + VMA_FILE] >= 0 else 0
     h[vma + VMA_START] = start
-
-

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give
 from simcore.engine.count import (
-    CHANGED_MPROTECT,
     LEAF_FREED,
     PAGES_FREED,
     PMDS_WRITTEN,
     REFS_DROPPED,
     RMAP_REMOVED,
     RMAP_WALKED,
-    VISITED_MPROTECT,
     VISITED_ZAP,
     ZAPPED,
 )
@@ -23,7 +21,7 @@ from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_wor
 from simcore.engine.rows import BIT, clear_row, mask, within, words_of
 from simcore.engine.sharing import drop, separate
 from simcore.engine.tables import count_file_row, diverge, end_table, free_table, is_linked, table_at
-from simcore.engine.vmas import cut, first_page, is_private, number_of, overlaps, remove_all, split, vma_from
+from simcore.engine.vmas import cut, first_page, number_of, overlaps, remove_all, vma_from
 from simcore.heap import (
     BASE,
     CHAIN,
@@ -69,7 +67,6 @@ from simcore.heap import (
     VMA_NEXT,
     VMA_SHIFT,
     VMA_START,
-    VMA_WRITABLE,
     WRITE,
     ZAP,
     ZAP_EDGES,
@@ -120,12 +117,20 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
         low = max(start, h[vma + VMA_START])
         high = min(end, h[vma + VMA_END])
         last = number_of(h, high - 1) - h[vma + VMA_SHIFT]
-        whole = (number_of(h, low + entries - 1) - h[vma + VMA_SHIFT], number_of(h, high) - h[vma + VMA_SHIFT])
+        whole = (
+            number_of(h, low + entries - 1) - h[vma + VMA_SHIFT],
+            number_of(h, high) - h[vma + VMA_SHIFT],
+        )
         for place in range(max(number_of(h, low) - h[vma + VMA_SHIFT], done + 1), last + 1):
             table = h[mm + MM_SLOTS + place] >> 1
             if table == 0:
                 continue
-            if what[2] and whole[0] <= place < whole[1] and h[table + TABLE_COUNT] > 1 and not is_linked(h, table):
+            if (
+                what[2]
+                and whole[0] <= place < whole[1]
+                and h[table + TABLE_COUNT] > 1
+                and not is_linked(h, table)
+            ):
                 # The commonest end of all: the other mms with an equal table keep every page.
                 h[table + TABLE_COUNT] -= 1
                 h[mm + MM_SLOTS + place] = 0
@@ -205,10 +210,10 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
         high = min(end, h[vma + VMA_END], last)
         covered = low == first and high == last  # then by this vma alone
         table = table_at(h, mm, place)
-        if h[table + TABLE_COUNT] > 1 and is_linked(h, table):
-            if (h[ZAP] == ZAP_WHOLE and emptied) or (h[ZAP] == ZAP_EDGES and covered):
-                drop(h, mm, place)
-                return
+        may_drop = (h[ZAP] == ZAP_WHOLE and emptied) or (h[ZAP] == ZAP_EDGES and covered)
+        if may_drop and h[table + TABLE_COUNT] > 1 and is_linked(h, table):
+            drop(h, mm, place)
+            return
         separate(h, mm, place)
         diverge(h, mm, place)
         _zap(h, mm, place, vma, (low - first, high - first))
@@ -301,7 +306,12 @@ def _zap_rarer(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int,
     words = (what[0], what[1])
     if h[RMAP] == CHAIN and h[SWAPS] == 0:
         h[RMAP_WALKED] += chain_lengths(h, place, table, gone)
-    present, write, anon, file = row_of(h, table, PRESENT), row_of(h, table, WRITE), mask(h, REST), mask(h, KIND_A)
+    present, write, anon, file = (
+        row_of(h, table, PRESENT),
+        row_of(h, table, WRITE),
+        mask(h, REST),
+        mask(h, KIND_A),
+    )
     extra, size = h[table + TABLE_EXTRA], h[ROW]
     ptes, pages, writable = 0, 0, 0
     for word in range(words[0], words[1]):
@@ -373,64 +383,3 @@ def _zap_one_by_one(h: IntArray, mm: int, place: int, what: tuple[int, int, int,
             h[row_of(h, table, PRESENT) + word] &= ~bit
             release(h, table, one, (word, word + 1))
     return free
-
-
-@jit
-def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
-    """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
-
-    CoWable ptes are never made writable here: their next write is a fault.
-    """
-    vma = vma_from(h, mm, start)
-    while vma and h[vma + VMA_START] < end:
-        if h[vma + VMA_WRITABLE] == writable:
-            vma = h[vma + VMA_NEXT]
-            continue
-        low, high = max(start, h[vma + VMA_START]), min(end, h[vma + VMA_END])
-        shift = h[vma + VMA_SHIFT]
-        for place in range(number_of(h, low) - shift, number_of(h, high - 1) - shift + 1):
-            if table_at(h, mm, place):
-                first = first_page(h, place)
-                indices = (max(low - first, 0), min(high - first, h[ENTRIES]))
-                separate(h, mm, place)
-                _change_ptes(h, mm, place, vma, (indices[0], indices[1], writable))
-        if h[vma + VMA_START] < start:
-            vma = split(h, mm, vma, start)
-        if h[vma + VMA_END] > end:
-            split(h, mm, vma, end)
-        h[vma + VMA_WRITABLE] = writable
-        vma = h[vma + VMA_NEXT]
-
-
-@jit
-def _change_ptes(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, int]) -> None:
-    """Change the permission of present ptes of a table of one mm's own. ``what``: indices [low, high), the permission."""
-    low, high, writable = what
-    h[VISITED_MPROTECT] += high - low
-    if writable and is_private(h, vma):
-        return
-    words = words_of(low, high)
-    table = table_at(h, mm, place)
-    if _changing(h, table, words, what) == 0:
-        return
-    table = diverge(h, mm, place)
-    present, write = row_of(h, table, PRESENT), row_of(h, table, WRITE)
-    changed = _changing(h, table, words, what)
-    for word in range(words[0], words[1]):
-        bits = within(word, low, high) & h[present + word]
-        h[write + word] = h[write + word] | bits if writable else h[write + word] & ~bits
-    h[table + TABLE_WRITABLE] += changed if writable else -changed
-    h[CHANGED_MPROTECT] += changed
-
-
-@jit
-def _changing(h: IntArray, table: int, words: tuple[int, int], what: tuple[int, int, int]) -> int:
-    """Return how many present ptes have another permission than they are to have."""
-    present, write = row_of(h, table, PRESENT), row_of(h, table, WRITE)
-    changing = 0
-    for word in range(words[0], words[1]):
-        bits = within(word, what[0], what[1]) & h[present + word]
-        changing += popcount(bits & ~h[write + word] if what[2] else bits & h[write + word])
-    return changing
-
-
