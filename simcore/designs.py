@@ -148,21 +148,18 @@ class Design:
                 raise ValueError(
                     f"design {self.name!r}: {axis} is {value!r}; allowed are {', '.join(values)}; choose one of them"
                 )
-        reasons = [reason for meaningless, reason in self._rules() if meaningless]
+        reasons = [reason for meaningless, reason in self._all_rules() if meaningless]
         if reasons:
             raise ValueError(f"design {self.name!r}: " + "; also: ".join(reasons))
+
+    def _all_rules(self) -> list[tuple[bool, str]]:
+        """Return every rule about combinations."""
+        return self._rules() + self._rules_of_protection() + self._rules_of_pages()
 
     def _rules(self) -> list[tuple[bool, str]]:
         """Return (whether it is broken, why and what to do) for each rule about combinations."""
         missing = [axis for axis in SHARING_AXES if getattr(self, axis) is None]
         given = [axis for axis in SHARING_AXES if axis not in missing]
-        deferred = (self.wrprotect, self.unshare_on, self.last_sharer, self.zap) == (
-            "pmd",
-            "write",
-            "reuse",
-            "unshare",
-        )
-        by_pte = self.wrprotect is not None and self.wrprotect != "pmd"
         return [
             (
                 self.shares_tables and bool(missing),
@@ -194,6 +191,18 @@ class Design:
                     "source 'read_only' a sharer could write to a page it still shares; set source to 'wrprotect'"
                 ),
             ),
+        ]
+
+    def _rules_of_protection(self) -> list[tuple[bool, str]]:
+        """Return the rules about how linked tables are protected, as ``_rules`` does."""
+        deferred = (self.wrprotect, self.unshare_on, self.last_sharer, self.zap) == (
+            "pmd",
+            "write",
+            "reuse",
+            "unshare",
+        )
+        by_pte = self.wrprotect is not None and self.wrprotect != "pmd"
+        return [
             (
                 by_pte and self.source not in (None, "read_only"),
                 (
@@ -216,13 +225,18 @@ class Design:
                 ),
             ),
             (
-                self.fork == "deferred" and not missing and not deferred,
+                self.fork == "deferred" and None not in (self.wrprotect, self.zap) and not deferred,
                 (
                     "fork 'deferred' protects what is not copied yet at the directory entry, copies for the child on a "
                     "write or zap and has nobody else to share with; set wrprotect to 'pmd', unshare_on to 'write', "
                     "last_sharer to 'reuse' and zap to 'unshare'"
                 ),
             ),
+        ]
+
+    def _rules_of_pages(self) -> list[tuple[bool, str]]:
+        """Return the rules about references, reverse mappings and files, as ``_rules`` does."""
+        return [
             (
                 self.reclaim == "rmap" and self.rmap == "none",
                 "reclaim 'rmap' needs a reverse mapping; set rmap to 'pte_chain' or 'object', or reclaim to 'scan'",

@@ -74,7 +74,7 @@ def test_growth__needs_a_stack_above(above, engine):
     builder.grow(0, 6)
     machine = start(builder.build(), DESIGNS["linux24"], tiny_geometry(), engine)
     with pytest.raises(
-        TraceRefused, match=r"grow by task 0, start 6: the first vma above the page is no stack"
+        TraceRefused, match=r"grow by task 0, start 6: no stack begins within 1,048,576 pages above it"
     ):
         machine.run()
 
@@ -93,7 +93,7 @@ def test_growth__has_a_limit(engine):
             machine.run()
             continue
         with pytest.raises(
-            TraceRefused, match=r"^event 1: grow .*at most 1,048,576 pages at once; mmap the pages$"
+            TraceRefused, match=r"^event 1: grow .*no stack begins within 1,048,576 pages above it; only a stack grows; mmap the pages$"
         ):
             machine.run()
 
