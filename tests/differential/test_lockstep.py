@@ -1,77 +1,100 @@
-"""Does the engine equal the oracle, event by event?"""
+"""Does the engine equal the oracle, event by event? Random traces."""
+
+import re
 
 import pytest
-from lockstep import assert_equal_results, assert_lockstep
-from traces import RandomTrace, all_traces
+from hybrids import ALL
+from lockstep import Pair, assert_lockstep, bisected, compare, replay
+from traces import DEEP, Recipe
 
-from simcore import DESIGNS, Mapping, TraceBuilder, VmaKind, tiny_geometry
-from simcore.simulate import simulate
+from simcore import DESIGNS, tiny_geometry
+from simcore.simulate import start
 
-
-@pytest.mark.parametrize("design", DESIGNS)
-def test_all_traces_of_length_three__are_equal(design):
-    """Every sequence of three events from an alphabet of 17, behind one beginning: 4,913 traces a design.
-
-    Each trace is compared as a whole: all counts, and the final state.
-    """
-    geometry = tiny_geometry()
-    for trace in all_traces(3):
-        assert_lockstep(trace, DESIGNS[design], geometry, every=len(trace))
+WIDE = tiny_geometry(8, 2)
+# One that links, one that copies when last, one that copies later, one that shares through files: the rest is for DEEP.
+LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf", "async_fork", "shared_mmap"]
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("design", ALL)
 @pytest.mark.parametrize("levels", [2, 3, 4])
 def test_random_traces__are_equal_after_every_event(design, levels):
     """Random events, refused ones among them, in lockstep with a comparison after each."""
-    geometry = tiny_geometry(8, 2) if levels == 2 else tiny_geometry(4, levels)
+    geometry = WIDE if levels == 2 else tiny_geometry(4, levels)
     for seed in range(4):
-        trace = RandomTrace(seed, shared=seed % 2 == 0).build(150)
-        assert_lockstep(trace, DESIGNS[design], geometry)
+        recipe = Recipe(seed, 150, shared=seed % 2 == 0)
+        assert_lockstep(recipe.build(), ALL[design], geometry, recipe=recipe)
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("design", ALL)
+def test_random_trace__is_equal(design):
+    """A trace of 10,000 events over eight tasks, compared every 1,000 events; each design has a seed of its own."""
+    recipe = Recipe(100 + list(ALL).index(design), 10_000, tasks=8)
+    assert_lockstep(recipe.build(), ALL[design], WIDE, every=1_000, recipe=recipe)
+
+
+@pytest.mark.parametrize("design", LONG)
 def test_long_random_trace__is_equal(design):
-    """A trace of 100,000 events over eight tasks: states, counts and act vectors every 1,000 events."""
-    trace = RandomTrace(2002, tasks=8).build(100_000)
-    assert_lockstep(trace, DESIGNS[design], tiny_geometry(8, 2), every=1_000)
+    """A trace of 100,000 events, in the deep run of 1,000,000: states, counts and act vectors every 5,000."""
+    recipe = Recipe(2002, 1_000_000 if DEEP else 100_000, tasks=8)
+    assert_lockstep(recipe.build(), ALL[design], WIDE, every=5_000, recipe=recipe)
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("design", ALL)
 def test_crowd__is_equal(design):
     """Many live sharers of few tables: 60 tasks hammer 32 pages."""
-    trace = RandomTrace(7, tasks=60, wild=0.0).build(4_000)
-    geometry = tiny_geometry(8, 2)
-    assert_lockstep(trace, DESIGNS[design], geometry, every=500)
+    recipe = Recipe(7, 4_000, tasks=60, wild=0.0)
+    assert_lockstep(recipe.build(), ALL[design], WIDE, every=500, recipe=recipe)
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-def test_growth__changes_nothing(design, monkeypatch):
-    """A heap that starts with no spare word grows at nearly every event, and gives the same counts."""
-    trace = RandomTrace(3, wild=0.0).build(300)
-    roomy = simulate(trace, DESIGNS[design], tiny_geometry(8, 2))
-    monkeypatch.setattr("simcore.engine.layout.SPARE_WORDS", 64)
-    assert_equal_results(simulate(trace, DESIGNS[design], tiny_geometry(8, 2)), roomy)
+# the search for a difference
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.parametrize("spare", range(0, 4000, 500))
-def test_room__the_most_that_an_event_can_take_is_set_aside(design, spare, monkeypatch):
-    """Events that take all they may do not run over the heap: the engine checks after each.
+@pytest.mark.parametrize(
+    ("engine", "oracle"),
+    [
+        ("linus_pmd", "phillips"),
+        ("mccracken", "mccracken_fixed"),
+        ("cow_pte", "cow_pte_v5"),
+        ("mainline", "linux26"),
+        ("rmap25", "chains_scanned"),
+    ],
+)
+def test_bisection__names_the_first_event_that_differs(engine, oracle):
+    """The engine runs a wrong design: halving 2,000 events finds the event that comparing after each one finds."""
+    trace = Recipe(5, 2_000).build()
+    wrong = lambda: Pair(start(trace, ALL[engine], WIDE, "fast"), start(trace, ALL[oracle], WIDE, "oracle"))  # noqa: E731
+    one_by_one = compare(wrong(), every=1)
+    assert one_by_one is not None
+    assert compare(wrong(), every=500) == one_by_one
+    assert bisected(wrong(), 0, len(trace)) == one_by_one
 
-    Private file pages are written (a cache page and a copy each, a table for each slot); an mmap and a munmap unshare.
-    """
-    monkeypatch.setattr("simcore.engine.layout.SPARE_WORDS", spare)
-    builder = TraceBuilder()
-    builder.mmap(0, Mapping(0, 600, VmaKind.FILE_PRIVATE, writable=True, file=0))
-    builder.mmap(0, Mapping(608, 2, VmaKind.ANON))
-    builder.write(0, 0, 600)
-    builder.fork(0, 1)
-    builder.fork(0, 2)
-    builder.mmap(1, Mapping(602, 4, VmaKind.ANON))
-    builder.munmap(1, 3, 594)
-    builder.write(2, 0, 600)
-    trace = builder.build()
-    geometry = tiny_geometry(8, 4)
-    assert_equal_results(
-        simulate(trace, DESIGNS[design], geometry), simulate(trace, DESIGNS[design], geometry, "oracle")
+
+def test_bisection__of_equal_machines_is_never_begun():
+    """Nothing is found where nothing differs."""
+    assert compare(Pair.start(Recipe(5, 500).build(), ALL["odf"], WIDE), every=100) is None
+
+
+def test_difference__is_told_with_a_line_that_replays_it(monkeypatch, capsys):
+    """The message names design, event and what differs; its last line is Python that shows the same again."""
+    recipe = Recipe(5, 2_000)
+    monkeypatch.setattr("lockstep.start", start_wrongly)
+    with pytest.raises(AssertionError, match="engine and oracle differ after event") as told:
+        assert_lockstep(recipe.build(), ALL["linus_pmd"], WIDE, every=500, recipe=recipe)
+    message = str(told.value)
+    at = re.search(r"linus_pmd on .*: engine and oracle differ after event (\d+), fork by task \d+", message)[
+        1
+    ]
+    call = f"replay('linus_pmd', (8, 2), {recipe!r}, {at})"
+    assert message.endswith(
+        f'\nreplay: PYTHONPATH=tests .venv/bin/python -c "from lockstep import *; from traces import *; {call}"'
     )
+    eval(call, {"replay": replay, "Recipe": Recipe})  # noqa: S307 - our own line
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "before: equal"
+    assert lines[1].startswith(f"event {at}, fork by task")
+    assert lines[2].startswith("after: counts are {")
+
+
+def start_wrongly(trace, design, geometry, engine):
+    """Return a machine, an engine for another design than was asked for."""
+    return start(trace, ALL["phillips"] if engine == "fast" else design, geometry, engine)

@@ -14,15 +14,27 @@ from simcore.workloads.parameters import defaults
 
 # blake2b of the totals, gauges and act vectors of one random trace of 2,000 events.
 FINGERPRINTS = {
-    "linux24": "7c2883f987574308",
-    "rmap25": "10e79f5640c657d5",
-    "phillips": "7690db44af8c8951",
-    "phillips_sole": "a8c87329fdef09a2",
-    "phillips_mark": "89cef78386221bdf",
-    "linus_pmd": "a839ed6832dc2d6c",
-    "phillips_rmap": "3c0b4545966adf49",
-    "linus_rmap": "44043c8ad9d96489",
-    "vfork": "d998d900fbac062a",
+    "linux24": "f46257a2d4cd5ff6",
+    "rmap25": "b9455f5dae05cc9f",
+    "linux26": "392607e8594e209c",
+    "phillips": "66f9e24108bf683f",
+    "phillips_drop": "89dc30ef5d106406",
+    "phillips_sole": "732bd1c8f301e1ef",
+    "phillips_mark": "70becd2a67cb3870",
+    "linus_pmd": "7164fdf4a6ff6d06",
+    "phillips_rmap": "682126500dee8484",
+    "linus_rmap": "c33cea2f7a11863a",
+    "mccracken": "c33cea2f7a11863a",
+    "mccracken_gt3": "3ceedbfa91cf48e1",
+    "mccracken_fixed": "c33cea2f7a11863a",
+    "shared_mmap": "2b690aa644e09cbc",
+    "mainline": "4a2fecfc050d436c",
+    "odf": "a63856f8269ad551",
+    "odf_paper": "81d1fa35d8778dfd",
+    "cow_pte": "2cd7cb6ef92e6a4d",
+    "cow_pte_v5": "55f092d5a2553628",
+    "async_fork": "ef0b3c35ce8b2fe4",
+    "vfork": "a40604a7c8cc0e84",
 }  # fmt: skip
 
 
