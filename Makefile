@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 STUDY ?= phillips-2002
 
-.PHONY: demo test test-deep test-browser check bench bench-engine bench-scaling clean
+.PHONY: demo test test-deep mutants test-browser check bench bench-engine bench-scaling clean
 
 demo: .venv/installed
 	@$(BIN)/forkbench run configs/$(STUDY).yaml
@@ -23,6 +23,11 @@ test-deep: .venv/installed-tests
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS)
 	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios
 	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios tests/differential tests/laws
+
+# Mutants of the oracle's rules, killed by stories and the observational law; what is done is kept in mutants/.
+mutants: .venv/installed-mutants
+	FORKBENCH_JIT=0 FORKBENCH_ORACLE_ONLY=1 HYPOTHESIS_PROFILE=ci $(BIN)/mutmut run --max-children $(JOBS) </dev/null
+	@$(BIN)/python tests/mutation_score.py
 
 # The browser tests run in make test too where Chromium is found; this installs it first (Debian, root).
 test-browser: .venv/installed-browser
@@ -62,9 +67,13 @@ bench-scaling: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,browser]'
 	@touch $@
 
+.venv/installed-mutants: .venv/installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,mutants]'
+	@touch $@
+
 .venv/installed-dev: .venv/installed-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv mutants build dist *.egg-info

@@ -86,17 +86,19 @@ class Pair:
 
 def assert_lockstep(
     trace: Trace, design: Design, geometry: Geometry, every: int = 1, recipe: Recipe | None = None
-) -> None:
-    """Assert that engine and oracle agree on refusals, and on state and counts every so many events.
+) -> Result:
+    """Assert that engine and oracle agree on refusals, and on state and counts every so many events; return the counts.
 
     A message names the first event after which they do not and, if the recipe of the trace is given, how to replay it.
     """
-    found = compare(Pair.start(trace, design, geometry), every)
+    pair = Pair.start(trace, design, geometry)
+    found = compare(pair, every)
     if found is not None:
         at, what = found
         raise AssertionError(
             told(design, geometry, trace, at, what) + replay_line(design, geometry, recipe, at)
         )
+    return pair.slow.result()
 
 
 def compare(pair: Pair, every: int = 1) -> tuple[int, str] | None:

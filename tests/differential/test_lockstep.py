@@ -18,17 +18,17 @@ LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf", "async_fork", "shared_
 @pytest.mark.parametrize("design", ALL)
 @pytest.mark.parametrize("levels", [2, 3, 4])
 def test_random_traces__are_equal_after_every_event(design, levels):
-    """Random events, refused ones among them, in lockstep with a comparison after each."""
+    """Random events, refused ones among them, in lockstep with a comparison after each; one trace shares memory."""
     geometry = WIDE if levels == 2 else tiny_geometry(4, levels)
-    for seed in range(4):
+    for seed in range(8 if DEEP else 2):
         recipe = Recipe(seed, 150, shared=seed % 2 == 0)
         assert_lockstep(recipe.build(), ALL[design], geometry, recipe=recipe)
 
 
 @pytest.mark.parametrize("design", ALL)
 def test_random_trace__is_equal(design):
-    """A trace of 10,000 events over eight tasks, compared every 1,000 events; each design has a seed of its own."""
-    recipe = Recipe(100 + list(ALL).index(design), 10_000, tasks=8)
+    """A trace of 5,000 events over eight tasks, compared every 1,000 events; each design has a seed of its own."""
+    recipe = Recipe(100 + list(ALL).index(design), 5_000, tasks=8)
     assert_lockstep(recipe.build(), ALL[design], WIDE, every=1_000, recipe=recipe)
 
 

@@ -1,8 +1,10 @@
 """Cases beside the ordinary ones: pages half on swap, upper tables without a leaf table, windows at a table's edge."""
 
+import pytest
 from story import ANON, FILE, SHM, Story, path
 
-from simcore import Mapping, tiny_geometry
+from simcore import DESIGNS, Mapping, tiny_geometry
+from simcore.designs import derived
 
 
 def three_on_swap():
@@ -69,3 +71,20 @@ def test_mprotect__of_a_part_keeps_the_count_of_who_maps_a_shm_object():
     story.munmap(0, 0, 2).among(pages_freed=0)
     story.munmap(0, 2, 2).among(pages_freed=2)
     assert story.end().levels["pages"] == 0
+
+
+@pytest.mark.parametrize(("more_than", "linked"), [(0, 1), (1, 0)])
+def test_fork__links_from_the_first_table_on_where_none_is_too_few(more_than, linked):
+    """One populated table is more than none, and not more than one."""
+    design = derived("small", DESIGNS["mccracken_gt3"], {"more_than": more_than})
+    story = Story(design).mmap(0, Mapping(0, 4, ANON)).write(0, 0)
+    story.fork(0, 1).among(leaf_tables_linked=linked, leaf_tables_allocated=1 - linked).end()
+
+
+def test_unshare__knows_which_ptes_of_a_table_are_cowable():
+    """The second table holds private and shared memory, the first private: the shared page stays writable."""
+    story = Story("linus_pmd").mmap(0, Mapping(0, 6, ANON)).mmap(0, Mapping(6, 2, SHM, file=0))
+    story.write(0, 4).write(0, 6, 2).fork(0, 1)
+    story.write(1, 4).among(leaf_tables_unshared=1, ptes_copied_unshare=3, ptes_wrprotected_unshare=1)
+    story.write(1, 6, 2).costs()
+    story.end()

@@ -31,6 +31,15 @@ def test_fork__one_pass_takes_references_and_protects():
     story.end()
 
 
+def test_fork__takes_the_references_of_both_tables():
+    """Where each sharer holds references fork visits two tables and takes three references and two."""
+    story = Story("cow_pte_v5").mmap(0, Mapping(0, 8, ANON)).write(0, 1, 5)
+    story.fork(0, 1).among(
+        leaf_tables_linked=2, ptes_visited_fork=8, ptes_present_fork=5, refs_taken=5, rmap_added=5
+    )
+    story.end()
+
+
 def test_munmap__unshares_the_tables_at_both_edges():
     """Pages 2 to 5 go: the first table keeps 0 and 1, the second 6 and 7, so both are copied, five ptes in all."""
     story = two_tables("linus_pmd").munmap(1, 2, 4)
