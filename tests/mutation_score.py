@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-KILLED = (1, 3, 24, 36, -24)  # exit codes of mutmut: tests failed, or ran out of time
+KILLED = (1, 3, 24, 36, 152, 255, -24)  # exit codes of mutmut: tests failed, or ran out of time
 
 
 def main() -> None:
