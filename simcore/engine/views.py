@@ -117,11 +117,8 @@ class Views:
 
     def vectors(self) -> list[int]:
         """Return the records of act vectors."""
-        return [
-            vector
-            for bucket in range(BUCKETS, BUCKETS + N_BUCKETS)
-            for vector in self.chain(int(self.h[bucket]), VECTOR_NEXT)
-        ]
+        heads = self.h[BUCKETS : BUCKETS + N_BUCKETS]
+        return [vector for head in heads[heads > 0].tolist() for vector in self.chain(head, VECTOR_NEXT)]
 
     def _slots(self, mm: int) -> dict[int, tuple[int, bool]]:
         """Return slot number -> (table record, writable)."""
