@@ -7,8 +7,9 @@
 
 Columns of ``load``, besides those of ``pipeline.schema``:
 
-* each parameter of the workload; a parameter that is called like another column gets ``_param`` behind its name.
-  The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``, ``tree_depth``, ``tree_processes``, ``fan_out``;
+* each parameter of the workloads, empty where a row's workload has none of that name; a parameter that is called like
+  another column gets ``_param`` behind its name. The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``,
+  ``tree_depth``, ``tree_processes``, ``fan_out``;
 * ``creations``: forks and vforks, the same for every design on one trace;
 * ``<kind>_count``: events of each kind; ``<kind>:<act>``: acts of that kind, for acts that occur at all;
 * times under the cost model, see ``recost``.
@@ -26,7 +27,8 @@ import pandas as pd
 from pipeline import store
 from pipeline.compare import best, paired, population, typical, worst
 from pipeline.errors import DatasetError
-from pipeline.latency import cost_model, kind_totals, latency, priced, vectors
+from pipeline.latency import kind_totals, latency, vectors
+from pipeline.prices import OWN, cost_model, priced_rows
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.workloads.shape import shape_of
@@ -57,7 +59,6 @@ __all__ = [
 _STUDY_FACTS = (
     "name",
     "question",
-    "workload",
     "geometry",
     "costs",
     "baseline",
@@ -78,10 +79,10 @@ TIME_COLUMNS: tuple[str, ...] = (
 def load(path: Path | str) -> pd.DataFrame:
     """Return a dataset as a tidy frame: one row a cell, sorted by ``cell_id``, times under the study's cost model.
 
-    ``df.attrs`` holds the provenance: ``name``, ``question``, ``workload``, ``geometry``, ``costs``, ``baseline``,
-    ``floor`` (None if there is none), ``seed``, ``replicates`` and ``own_designs`` (name -> base and axes) of the
-    study; ``parameters`` (columns that are parameters), ``planned`` (cells), ``complete`` (whether all of them ran)
-    and ``provenance`` (what made the rows).
+    ``df.attrs`` holds the provenance: ``name``, ``question``, ``workloads`` (names), ``geometry``, ``costs``,
+    ``baseline``, ``floor`` (None if there is none), ``seed``, ``replicates`` and ``own_designs`` (name -> base and
+    axes) of the study; ``parameters`` (columns that are parameters), ``planned`` (cells), ``complete`` (whether all of
+    them ran) and ``provenance`` (what made the rows).
 
     Raises
     ------
@@ -98,12 +99,18 @@ def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
     frame = tidy(table)
     frame.attrs |= {key: study[key] for key in _STUDY_FACTS}
     frame.attrs |= {
-        "own_designs": study.get("own_designs", {}),
+        "workloads": _workloads(study),
+        OWN: study.get(OWN, {}),
         "planned": planned,
         "complete": len(table) == planned,
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
     }
     return recost(frame, str(study["costs"]))
+
+
+def _workloads(study: dict[str, Any]) -> list[str]:
+    """Return the names of a study's workloads; earlier versions knew one only."""
+    return [grid["workload"] for grid in study["grids"]] if "grids" in study else [study["workload"]]
 
 
 def tidy(table: pa.Table) -> pd.DataFrame:
@@ -126,7 +133,7 @@ def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:
     df : DataFrame
         What ``load`` returned, or a selection of its rows.
     model : CostModel or str
-        What an act costs.
+        What an act costs; where it depends on the reverse mappings that a design keeps, each row is priced by its own.
 
     Returns
     -------
@@ -137,12 +144,11 @@ def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:
         ``<kind>_ns_total`` and ``_mean`` for each kind of event; a mean is NaN where nothing happened.
     """
     chosen = cost_model(model)
-    costs = chosen.vector()
-    times = {"total_ns": priced({ACT[act.name]: _floats(df, act.name) for act in ACTS}, costs, len(df))}
+    times = {"total_ns": priced_rows({ACT[act.name]: _floats(df, act.name) for act in ACTS}, df, chosen)}
     for kind in EVENT_KINDS:
         named = {ACT[act.name]: f"{kind}:{act.name}" for act in ACTS if f"{kind}:{act.name}" in df.columns}
         counts = {index: _floats(df, column) for index, column in named.items()}
-        times[f"{kind}_ns_total"] = priced(counts, costs, len(df))
+        times[f"{kind}_ns_total"] = priced_rows(counts, df, chosen)
         times[f"{kind}_ns_mean"] = _ratio(times[f"{kind}_ns_total"], _floats(df, f"{kind}_count"))
     creations = _floats(df, "creations")
     times["creation_ns_total"] = times["fork_ns_total"] + times["vfork_ns_total"]
@@ -193,8 +199,20 @@ def _parameters(params: pd.Series[str], taken: set[str]) -> pd.DataFrame:
     """Return a column per parameter; each distinct JSON text is read once."""
     codes, texts = pd.factorize(params)
     rows = [_expanded(json.loads(text)) for text in texts]
-    frame = pd.DataFrame(rows).take(codes).reset_index(drop=True)
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(_whole_with_gaps(rows), "Int64"))
+    frame = frame.take(codes).reset_index(drop=True)
     return frame.rename(columns={name: f"{name}_param" for name in frame.columns if name in taken})
+
+
+def _whole_with_gaps(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the parameters that are whole numbers, but of some workloads only: pandas would make floats of them."""
+    names = {name for row in rows for name in row}
+    found = {name: [row[name] for row in rows if name in row] for name in names}
+    return [
+        name
+        for name, known in found.items()
+        if len(known) < len(rows) and all(type(value) is int for value in known)
+    ]
 
 
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
     facts: dict[str, Any] = {
         "study": asked.name,
         "question": asked.question,
+        "workloads": list(asked.workloads),
         "axes": {axis: len(entries) for axis, entries in asked.sweep.items()},
         "designs": len(asked.designs),
         "replicates": asked.replicates,

@@ -59,13 +59,18 @@ def reference(df: pd.DataFrame, metric: str, baseline: str) -> pd.Series[float]:
 def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the cells that stand for the typical case, and a phrase that says which they are.
 
-    These are the cells that run a measured process tree; in a study without one, all cells.
+    These are the cells that run a measured process tree; of a workload without one, all cells.
     """
-    if "tree_measured" in df.columns and (df["tree_measured"] == True).any():  # noqa: E712 (NaN in mixed studies)
-        measured = df[df["tree_measured"] == True]  # noqa: E712
-        names = ", ".join(sorted(measured["tree"].unique()))
-        return measured, f"cells with the measured tree {names}"
-    return df, "all cells of the sweep, since it has no measured tree"
+    if "tree_measured" not in df.columns or not (df["tree_measured"] == True).any():  # noqa: E712 (NaN in mixed studies)
+        return df, "all cells of the sweep, since it has no measured tree"
+    measured = df["tree_measured"] == True  # noqa: E712
+    names = ", ".join(sorted(df.loc[measured, "tree"].unique()))
+    with_trees = set(df.loc[measured, "workload"])
+    others = sorted(set(df["workload"]) - with_trees)
+    phrase = f"cells with the measured tree {names}"
+    if not others:
+        return df[measured], phrase
+    return df[measured | ~df["workload"].isin(with_trees)], f"{phrase}, and all cells of {', '.join(others)}"
 
 
 def typical(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,13 +122,17 @@ def predicted(job: Job) -> dict[str, int]:
 
 
 def _samples(plan: Plan) -> list[Job]:
-    """Return the jobs to simulate: the i-th takes the i-th value of every axis, going round."""
-    axes = [len(values) for values in plan.study["sweep"].values()]
+    """Return the jobs to simulate: of each workload, the i-th takes the i-th value of every axis, going round."""
     each = plan.study["replicates"] * len(plan.study["designs"])
+    grids = plan.study["grids"]
     chosen: set[int] = set()
-    for sample in range(min(MAX_SAMPLES, max(axes, default=1))):
-        point = 0
-        for length in axes:
-            point = point * length + sample % length
-        chosen.add(plan.cells[point * each].trace.seed)
+    first = 0
+    for grid in grids:
+        axes = [len(entries) for entries in grid["sweep"].values()]
+        for sample in range(min(max(1, MAX_SAMPLES // len(grids)), max(axes, default=1))):
+            point = 0
+            for length in axes:
+                point = point * length + sample % length
+            chosen.add(plan.cells[(first + point) * each].trace.seed)
+        first += math.prod(axes)
     return [job for job in jobs_of(plan, set()) if job.seed in chosen]

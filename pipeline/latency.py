@@ -1,12 +1,14 @@
-"""Act vectors in pandas, and exact quantiles of latency.
+"""Act vectors in pandas, what they cost, and exact quantiles of latency.
 
 A row keeps, for each kind of event, every distinct act vector with the number of times it occurred. A time is
 ``acts @ costs``, so the whole distribution of latency under any cost model follows from the rows: no sample is
-drawn, no bucket is rounded, nothing is simulated again.
+drawn, no bucket is rounded, nothing is simulated again. What an act costs may depend on the reverse mappings that the
+row's design keeps, see ``simcore.costs``.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +19,15 @@ import pyarrow.compute as pc
 
 from pipeline import store
 from pipeline.errors import DatasetError, RefusedError, did_you_mean
+from pipeline.prices import OWN, cost_model, priced_rows
+from pipeline.schema import STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
-from simcore.costs import COST_MODELS, CostModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from simcore.costs import CostModel
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -56,36 +61,6 @@ class Entries(NamedTuple):
     n: IntArray
 
 
-def cost_model(model: CostModel | str) -> CostModel:
-    """Return a cost model by its name; a CostModel is returned as it is.
-
-    Raises
-    ------
-    RefusedError
-        If no cost model has that name.
-    """
-    if isinstance(model, CostModel):
-        return model
-    if model not in COST_MODELS:
-        raise RefusedError(
-            f"cost model: unknown name {model!r}{did_you_mean(model, COST_MODELS)}; "
-            f"known are {', '.join(sorted(COST_MODELS))}; use one of them, or pass a CostModel"
-        )
-    return COST_MODELS[model]
-
-
-def priced(counts: Mapping[int, FloatArray], costs: FloatArray, size: int) -> FloatArray:
-    """Return ns [size]: counts of acts (index in ACTS -> float64 [size]) times costs, added in the order of ACTS.
-
-    The order is fixed so that equal counts give equal floats, whichever way they were stored.
-    """
-    total = np.zeros(size)
-    for index in range(len(ACTS)):
-        if index in counts and costs[index] > 0:
-            total += counts[index] * costs[index]
-    return total
-
-
 def kind_totals(column: pa.ChunkedArray) -> IntArray:
     """Return the acts of each row by kind of event, int64 [rows, len(EVENT_KINDS), len(ACTS) + 1].
 
@@ -110,7 +85,7 @@ def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -
     -------
     DataFrame
         One row per distinct vector of a cell: ``cell_id``, ``design``, ``event`` (kind), ``times`` (how often it
-        occurred), and one int64 column per act.
+        occurred), and one int64 column per act. ``attrs["own_designs"]`` says what the study's own designs are.
     """
     table = source if isinstance(source, pa.Table) else store.read(source)
     if cells is not None:
@@ -177,19 +152,19 @@ def distribution(
         raise RefusedError(
             f"event: unknown kind {event!r}{did_you_mean(event, LATENCY_OF)}; known are {known}; use one of them"
         )
-    costs = cost_model(model).vector()
+    chosen = cost_model(model)
     if isinstance(source, pd.DataFrame):
-        return _grouped([_timed(source, costs, event)])
+        return _grouped([_timed(source, chosen, event)])
     table = source if isinstance(source, pa.Table) else store.read(source)
     slices = (table.slice(start, _SLICE_ROWS) for start in range(0, len(table), _SLICE_ROWS))
-    return _grouped([_grouped([_timed(vectors(part), costs, event)]) for part in slices])
+    return _grouped([_grouped([_timed(vectors(part), chosen, event)]) for part in slices])
 
 
-def _timed(long: pd.DataFrame, costs: FloatArray, event: str) -> pd.DataFrame:
+def _timed(long: pd.DataFrame, model: CostModel, event: str) -> pd.DataFrame:
     """Return ``design``, ``ns``, ``times`` of each vector of an event."""
     chosen = long[long["event"].isin(LATENCY_OF[event])]
     counts = {ACT[act.name]: chosen[act.name].to_numpy(np.float64) for act in ACTS}
-    ns = priced(counts, costs, len(chosen))
+    ns = priced_rows(counts, chosen, model)
     return pd.DataFrame(
         {"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()}
     )
@@ -303,4 +278,6 @@ def _vector_frame(table: pa.Table, parts: list[dict[str, Any]]) -> pd.DataFrame:
     frame["event"] = pd.Categorical(np.array(EVENT_KINDS)[joined["kind"]], categories=pd.Index(EVENT_KINDS))
     frame["times"] = joined["times"]
     counted: pd.DataFrame = pd.concat([frame, pd.DataFrame(acts, columns=list(ACT))], axis=1)
+    study = json.loads((table.schema.metadata or {}).get(STUDY_KEY.encode(), "{}"))
+    counted.attrs = {OWN: study.get(OWN, {})}
     return counted

@@ -46,3 +46,8 @@ def known_designs(own: Mapping[str, Mapping[str, Any]]) -> dict[str, Design]:
     mine = {name: thawed(name, data) for name, data in own.items()}
     shipped = {name: row for name, row in DESIGNS.items() if name not in own}
     return shipped | {name: row for name, row in mine.items() if row is not None}
+
+
+def rmap_of(own: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return design -> its reverse mappings, a value of the axis ``rmap``: what its acts cost depends on them."""
+    return {name: row.rmap for name, row in known_designs(own).items()}

@@ -11,11 +11,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.study import GEOMETRY_AXIS
+from pipeline.workload_entries import GEOMETRY_AXIS
 from simcore.designs import axis_values
 
 if TYPE_CHECKING:
     from pipeline.study import Study
+    from pipeline.workload_entries import Grid
 
 ID_DIGITS = 20  # 80 bits: among a million cells two ids are equal with a chance of 4e-13
 
@@ -87,7 +88,7 @@ class Plan:
 
 
 def make_plan(study: Study, model_version: str) -> Plan:
-    """Expand a study into cells: designs within replicates within the product of the axes."""
+    """Expand a study into cells: designs within replicates within the product of each workload's axes."""
     axes = {name: axis_values(row) for name, row in study.rows.items()}
     cells = []
     for trace in _traces(study):
@@ -99,28 +100,28 @@ def make_plan(study: Study, model_version: str) -> Plan:
 
 
 def _traces(study: Study) -> list[TraceSpec]:
-    """Return the traces of a study in the order of its axes, replicates innermost."""
-    points = itertools.product(*study.sweep.values())
+    """Return the traces of a study, workload by workload, in the order of the axes, replicates innermost."""
     return [
-        _trace(study, dict(zip(study.sweep, point, strict=True)), replicate)
-        for point in points
+        _trace(study, grid, dict(zip(grid.sweep, point, strict=True)), replicate)
+        for grid in study.grids
+        for point in itertools.product(*grid.sweep.values())
         for replicate in range(study.replicates)
     ]
 
 
-def _trace(study: Study, point: dict[str, Any], replicate: int) -> TraceSpec:
+def _trace(study: Study, grid: Grid, point: dict[str, Any], replicate: int) -> TraceSpec:
     """Return one trace of a study."""
     geometry = point.pop(GEOMETRY_AXIS, study.geometry)
-    params = dict(sorted((study.params | point).items()))
+    params = dict(sorted((grid.params | point).items()))
     what = {
-        "workload": study.workload,
+        "workload": grid.workload,
         "params": params,
         "geometry": geometry,
         "replicate": replicate,
         "seed": study.seed,
     }
     trace_id = content_id(what)
-    return TraceSpec(trace_id, study.workload, params, geometry, replicate, derived_seed(trace_id))
+    return TraceSpec(trace_id, grid.workload, params, geometry, replicate, derived_seed(trace_id))
 
 
 def derived_seed(trace_id: str) -> int:

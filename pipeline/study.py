@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pipeline.design_entries import Lineup, read_designs, read_roles
 from pipeline.errors import Fault, RefusedError, StudyError, dotted
 from pipeline.lineup import known_designs
 from pipeline.values import Place
+from pipeline.workload_entries import Grid, read_grids, refuse_grids_that_do_not_fit
 from pipeline.yaml_marks import readings, written
 from simcore.costs import COST_MODELS
 from simcore.geometry import GEOMETRIES
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path as FilePath
 
-    from pipeline.errors import Path
     from pipeline.yaml_marks import Document
     from simcore.designs import Design
-    from simcore.workloads.parameters import Workload
 
 MAX_CELLS = 1_000_000  # all rows of a study are sorted in memory at about 5 kB each
 MAX_REPLICATES = 10_000
 MAX_SEED = 2**63 - 1
-GEOMETRY_AXIS = "geometry"
 
 _KEYS = (
     "name",
@@ -52,7 +49,6 @@ _DEFAULTS: dict[str, Any] = {
     "costs": "pc-2002",
     "seed": 0,
     "replicates": 1,
-    "sweep": {},
 }
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _NAME_MEANING = "1 to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
@@ -75,12 +71,8 @@ class Study:
         Each replicate of a point draws its own trace.
     designs : tuple of str
         In the order of the file.
-    workload : str
-        A name of WORKLOADS.
-    params : dict
-        Every parameter that is not swept, defaults filled in.
-    sweep : dict
-        Axis -> its values, resolved; the cells are the product of the axes.
+    grids : tuple of Grid
+        One for each workload, in the order of the file.
     text : str
         The file as it was read; with overrides, the study that they made of it, as YAML.
     own_designs : dict
@@ -96,9 +88,7 @@ class Study:
     baseline: str
     floor: str | None
     designs: tuple[str, ...]
-    workload: str
-    params: dict[str, Any]
-    sweep: dict[str, list[Any]]
+    grids: tuple[Grid, ...]
     text: str
     own_designs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -109,9 +99,23 @@ class Study:
         return {name: known[name] for name in self.designs}
 
     @property
+    def workloads(self) -> tuple[str, ...]:
+        """The names of the workloads."""
+        return tuple(grid.workload for grid in self.grids)
+
+    @property
+    def sweep(self) -> dict[str, list[Any]]:
+        """Axis -> its values; of an axis that workloads sweep differently, all values."""
+        found: dict[str, list[Any]] = {}
+        for axis, entries in (item for grid in self.grids for item in grid.sweep.items()):
+            known = found.setdefault(axis, [])
+            known += [entry for entry in entries if entry not in known]
+        return found
+
+    @property
     def traces(self) -> int:
-        """Traces of the study: points of the sweep times replicates."""
-        return math.prod(len(axis) for axis in self.sweep.values()) * self.replicates
+        """Traces of the study: points of each workload's sweep, times replicates."""
+        return sum(grid.points for grid in self.grids) * self.replicates
 
     @property
     def cells(self) -> int:
@@ -121,7 +125,8 @@ class Study:
     def spec(self) -> dict[str, Any]:
         """Return the study as plain data, with everything resolved; what a dataset freezes."""
         return {key: value for key, value in vars(self).items() if key != "text"} | {
-            "designs": list(self.designs)
+            "designs": list(self.designs),
+            "grids": [grid._asdict() for grid in self.grids],
         }
 
 
@@ -251,16 +256,10 @@ class _Check:
         lineup = read_designs(given["designs"], self.place.at("designs")) if "designs" in given else Lineup()
         found["designs"], found["own_designs"] = lineup.names, lineup.own
         found |= read_roles(given, lineup, self.place)
-        workload, params = self._workload(given)
-        found["sweep"] = self._sweep(given.get("sweep", {}), workload, params)
-        if workload is not None:
-            found["workload"] = workload.name
-            found["params"] = self._resolved(workload, params, found["sweep"])
-        if GEOMETRY_AXIS in found["sweep"] and GEOMETRY_AXIS in given:
-            self._swept_and_fixed((GEOMETRY_AXIS,))
+        found["grids"] = read_grids(given, self._base, self.place)
         self._size(found)
-        if not self.place.faults and workload is not None:
-            self._fits(found, workload)
+        if not self.place.faults:
+            refuse_grids_that_do_not_fit(found["grids"], found["geometry"], self.place.at("workload"))
         if not self.place.faults:
             self.found = found
 
@@ -272,18 +271,6 @@ class _Check:
             self.place.at(key).fault(
                 f"unknown key; did you mean {places}, or {f'sweep.{key}'!r} with a list of values?"
             )
-
-    def _fits(self, found: dict[str, Any], workload: Workload) -> None:
-        """Refuse points of the sweep at which the workload cannot be laid out."""
-        fits = workload.fits
-        if fits is None:
-            return
-
-        def misfit(point: dict[str, Any]) -> str | None:
-            params = found["params"] | point
-            return fits(params, GEOMETRIES[params.pop(GEOMETRY_AXIS, found["geometry"])])
-
-        values.refuse_misfits(misfit, found["sweep"], self._place_at(("workload", workload.name)))
 
     def _scalars(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the keys that hold one value each."""
@@ -298,76 +285,11 @@ class _Check:
         found["replicates"] = values.whole(given["replicates"], 1, MAX_REPLICATES, at("replicates"))
         return found
 
-    def _workload(self, given: dict[str, Any]) -> tuple[Workload | None, dict[str, Any]]:
-        """Return the workload and the parameters that the study fixes, None for those that are wrong."""
-        place = self.place.at("workload")
-        entry = given.get("workload", {})
-        if isinstance(entry, str):
-            entry = {entry: {}}
-        named = values.mapping(entry, WORKLOADS, place) if "workload" in given else {}
-        if isinstance(entry, dict) and len(entry) > 1:
-            place.fault(
-                f"{len(entry)} workloads are named; a study has one of {', '.join(WORKLOADS)}; keep one"
-            )
-        if len(named) != 1:
-            return None, {}
-        [(name, params)] = named.items()
-        workload = WORKLOADS[name]
-        known = {parameter.name: parameter for parameter in workload.parameters}
-        fixed = values.mapping({} if params is None else params, known, place.at(name))
-        checked = {
-            key: values.parameter(value, known[key], self._base, place.at(name).at(key))
-            for key, value in fixed.items()
-        }
-        return workload, checked
-
-    def _sweep(self, given: Any, workload: Workload | None, params: dict[str, Any]) -> dict[str, list[Any]]:
-        """Return axis -> values, None for those that are wrong."""
-        place = self.place.at("sweep")
-        if workload is None:  # what may be swept is not known, but some things are wrong for every workload
-            for axis, entries in values.mapping(
-                given, given if isinstance(given, dict) else (), place
-            ).items():
-                values.items(entries, place.at(axis))
-            return {}
-        known = {parameter.name: parameter for parameter in workload.parameters}
-        axes = values.mapping(given, [*known, GEOMETRY_AXIS], place)
-        found: dict[str, list[Any]] = {}
-        for axis, entries in axes.items():
-            found[axis] = [
-                _geometry(entry, place.at(axis).at(index))
-                if axis == GEOMETRY_AXIS
-                else values.parameter(entry, known[axis], self._base, place.at(axis).at(index))
-                for index, entry in enumerate(values.items(entries, place.at(axis)))
-            ]
-            values.refuse_repeats(found[axis], place.at(axis))
-            if axis in params:
-                self._swept_and_fixed(("workload", workload.name, axis))
-        return found
-
-    def _swept_and_fixed(self, path: Path) -> None:
-        """Note that a value is both fixed and swept."""
-        self._place_at(path).fault(
-            f"also swept in sweep.{path[-1]}; a value is either fixed or swept; keep one"
-        )
-
-    def _resolved(
-        self, workload: Workload, params: dict[str, Any], sweep: dict[str, list[Any]]
-    ) -> dict[str, Any]:
-        """Return all parameters that are not swept, defaults filled in."""
-        defaults = {parameter.name: parameter.default for parameter in workload.parameters}
-        return {name: value for name, value in (defaults | params).items() if name not in sweep}
-
     def _size(self, found: dict[str, Any]) -> None:
         """Refuse more cells than a dataset can hold."""
-        lengths = [len(axis) for axis in found["sweep"].values()]
-        cells = math.prod(lengths) * (found["replicates"] or 1) * max(1, len(found["designs"]))
+        points = sum(grid.points for grid in found["grids"])
+        cells = points * (found["replicates"] or 1) * max(1, len(found["designs"]))
         if cells > MAX_CELLS:
             self.place.at("sweep").fault(
                 f"{cells:,} cells; at most {MAX_CELLS:,} are allowed; shorten an axis"
             )
-
-
-def _geometry(name: Any, place: Place) -> str | None:
-    """Return the name of a geometry, or None after noting the nearest one."""
-    return values.choice(name, GEOMETRIES, "geometry", place)

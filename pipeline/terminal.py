@@ -9,6 +9,7 @@ import click
 
 from pipeline.errors import counted
 from pipeline.progress import what_failed
+from pipeline.workload_entries import GEOMETRY_AXIS
 from simcore.designs import AXES, axis_values
 from simcore.telling import what_happens
 
@@ -104,7 +105,8 @@ def _parameter(each: Parameter) -> str:
 def plan_lines(study: Study, plan: Plan, facts: dict[str, Any], guess: Estimate) -> str:
     """Return a plan, with what is done and what the rest will take."""
     lines = [f"{study.name}: {study.question}", ""]
-    table = [(axis, entries) for axis, entries in study.sweep.items()]
+    table: list[tuple[str, list[Any]]] = [("workloads", list(study.workloads))]
+    table += _axis_rows(study)
     table += [("replicates", list(range(study.replicates))), ("designs", list(study.designs))]
     rows = [
         (f"{name:<16} {len(entries):>5}", ", ".join(brief(entry) for entry in entries))
@@ -121,6 +123,16 @@ def plan_lines(study: Study, plan: Plan, facts: dict[str, Any], guess: Estimate)
         failed = f"{counted(len(guess.failures), 'cell')} tried just now failed"
         lines.append(f"{failed}, {guess.failures[0].cell_id} first: {what_failed(guess.failures[0])}")
     return "\n".join(lines + _memory_lines(study, plan, guess.memory))
+
+
+def _axis_rows(study: Study) -> list[tuple[str, list[Any]]]:
+    """Return the axes and their values; of an axis that workloads sweep differently, once for each."""
+    found: dict[str, list[Any]] = {}
+    for grid in study.grids:
+        for axis, entries in grid.sweep.items():
+            alike = all(axis not in other.sweep or other.sweep[axis] == entries for other in study.grids)
+            found[axis if alike else f"{grid.workload}.{axis}"] = entries
+    return list(found.items())
 
 
 def _memory_lines(study: Study, plan: Plan, memory: Memory) -> list[str]:
@@ -141,9 +153,9 @@ def _memory_lines(study: Study, plan: Plan, memory: Memory) -> list[str]:
         traces.setdefault(cells[cell_id].trace.trace_id, []).append((cell_id, needed))
     for group in list(traces.values())[:_SHOWN_REFUSALS]:
         first = cells[group[0][0]]
-        point = [
-            f"{axis}: {brief(first.trace.params.get(axis, first.trace.geometry))}" for axis in study.sweep
-        ]
+        known = {"workload": first.trace.workload, GEOMETRY_AXIS: first.trace.geometry} | first.trace.params
+        axes = [*(["workload"] if len(study.grids) > 1 else []), *study.sweep]
+        point = [f"{axis}: {brief(known[axis])}" for axis in axes if axis in known]
         names = ", ".join(cells[cell_id].design for cell_id, _ in group)
         most = byte_size(max(needed for _, needed in group))
         lines.append(f"  {', '.join([*point, f'replicate {first.trace.replicate}'])}: about {most} ({names})")

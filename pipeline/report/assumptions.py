@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.prices import assumed_ns
 from pipeline.report.judged import compared_designs
 from pipeline.report.typical import each_slice
 from pipeline.report.words import few, share
-from simcore.acts import ACT
-from simcore.costs import Cost, CostModel
+from simcore.costs import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,33 +27,36 @@ def rescaled(digest: Digest, scale: float) -> Digest:
     if scale == 1:
         return digest
     model = digest.model
-    scaled = {
-        act: Cost(cost.ns * scale, cost.source) if cost.assumed else cost for act, cost in model.costs.items()
-    }
-    other = CostModel(f"{model.name}, assumed costs times {scale:g}", model.prose, scaled)
+    other = replace(
+        model,
+        name=f"{model.name}, assumed costs times {scale:g}",
+        costs=_scaled(model.costs, scale),
+        object_rmap=_scaled(model.object_rmap, scale),
+    )
     return replace(digest, df=analysis.recost(digest.df, other), model=other, _standings={})
+
+
+def _scaled(costs: dict[str, Cost], scale: float) -> dict[str, Cost]:
+    """Return costs, the assumed ones multiplied."""
+    return {act: Cost(cost.ns * scale, cost.source) if cost.assumed else cost for act, cost in costs.items()}
 
 
 def assumed_share(digest: Digest) -> float:
     """Return the share of the typical cells' kernel time, all designs together, that assumed costs make up."""
     chosen, _ = digest.population
-    costs = digest.model.vector()
-    assumed = sum(
-        float(chosen[act].sum()) * costs[ACT[act]] for act, cost in digest.model.costs.items() if cost.assumed
-    )
     total = float(chosen["total_ns"].sum())
-    return assumed / total if total else float("nan")
+    return float(assumed_ns(chosen, digest.model).sum()) / total if total else float("nan")
 
 
 def how_sure(digest: Digest, parts: Sequence[Digest]) -> str:
     """Say which typical verdicts survive other assumptions, how much rests on them, and which machine is modelled."""
     machine = digest.model.prose.partition(". ")[0].removesuffix(".")
     said = [
-        each_slice(parts, _survival),
         f"Assumed costs make up {share(assumed_share(digest))} of the kernel time on the typical cells.",
         f"The cost model `{digest.model.name}` stands for the machine of its name, not for the reader's: {machine}.",
     ]
-    return " ".join(sentence for sentence in said if sentence)
+    survival = each_slice(parts, _survival)
+    return ("\n" if len(parts) > 1 else " ").join(filter(None, [survival, " ".join(said)]))
 
 
 def _survival(digest: Digest) -> str:

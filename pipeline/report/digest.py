@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # Axes that the question names come first; the others follow as the data has them.
 QUESTION_AXES = ("tree_depth", "library_sharing", "exec_ratio")
+WORKLOAD = "workload"  # an axis of its own where a study has several
 _OWN_MEANINGS = {
+    WORKLOAD: "what the processes do; each workload has parameters of its own",
     "tree_depth": "levels of processes below the root, in the generated trees",
     "fan_out": "children of each inner process, in the generated trees",
     "geometry": "page size, table size and levels of the machine",
@@ -203,7 +205,7 @@ class Digest:
     def axes(self) -> list[Axis]:
         """What the study sweeps, but for the designs and the replicates."""
         names = [name for name in self.df.attrs["parameters"] if name not in _TREE_COLUMNS]
-        order = [name for name in QUESTION_AXES if name in names]
+        order = [WORKLOAD, *(name for name in QUESTION_AXES if name in names)]
         order += ["geometry", *(name for name in names if name not in QUESTION_AXES)]
         found = [self._axis(name) for name in order]
         return [axis for axis in found if axis]
@@ -213,6 +215,8 @@ class Digest:
         if len(values) < 2:
             return None
         ordered = tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
+        if column == WORKLOAD:
+            ordered = tuple(self.workloads)
         return Axis(column, column.replace("_", " "), self._meaning(column), ordered)
 
     def _meaning(self, column: str) -> str:
@@ -225,10 +229,27 @@ class Digest:
         return known.get(column, _OWN_MEANINGS.get(column, ""))
 
     def along(self, column: str) -> pd.DataFrame:
-        """Return the cells in which a parameter can be varied: for the shape of trees, the generated trees."""
-        if column in ("tree_depth", "fan_out") and "tree_measured" in self.df.columns:
-            return self.df[~self.df["tree_measured"].astype("boolean").fillna(value=True).to_numpy(bool)]
-        return self.df
+        """Return the cells in which a parameter is varied: those of workloads that are swept along it.
+
+        For the shape of trees these are the generated trees.
+        """
+        cells = self.df
+        if column in ("tree_depth", "fan_out") and "tree_measured" in cells.columns:
+            cells = cells[~cells["tree_measured"].astype("boolean").fillna(value=True).to_numpy(bool)]
+        return cells if len(self.workloads) < 2 else cells[cells[WORKLOAD].isin(self.swept_along(column))]
+
+    def swept_along(self, column: str) -> list[str]:
+        """Return the workloads that are swept along an axis; where there is but one, that one."""
+        if len(self.workloads) < 2 or column == WORKLOAD:
+            return self.workloads
+        values = self.df.groupby(WORKLOAD)[column].nunique().to_dict()
+        return [name for name in self.workloads if values[name] > 1]
+
+    @cached_property
+    def workloads(self) -> list[str]:
+        """The workloads that ran, in the order of the study."""
+        ran = set(self.df[WORKLOAD])
+        return [name for name in self.df.attrs.get("workloads", sorted(ran)) if name in ran]
 
     @cached_property
     def population(self) -> tuple[pd.DataFrame, str]:
@@ -314,11 +335,15 @@ class Digest:
 
     def point(self, cell: dict[Any, Any]) -> str:
         """Return where a cell lies on the axes of the study, in words."""
-        words = [f"tree {cell['tree']}"] if isinstance(cell.get("tree"), str) else []
+        tree = [f"tree {cell['tree']}"] if isinstance(cell.get("tree"), str) else []
+        words = list(tree)
         for axis in self.axes:
-            if axis.of_trees and words:
+            if axis.of_trees and tree:
                 continue  # the tree's label says it
-            words.append(f"{axis.label} {'' if axis.numeric else '= '}{plain(cell[axis.column])}")
+            if cell[WORKLOAD] not in self.swept_along(axis.column):
+                continue
+            equals = "" if axis.numeric or axis.column == WORKLOAD else "= "
+            words.append(f"{axis.label} {equals}{plain(cell[axis.column])}")
         if self.df["replicate"].max() > 0:
             words.append(f"replicate {cell['replicate']}")
         return ", ".join(words) if words else "the only point of the study"

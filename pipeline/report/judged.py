@@ -50,6 +50,8 @@ def outcome(compared: list[Standing]) -> str:
         return "wins" if wins else "loses"
     if not wins + losses:
         return "makes no difference"
+    if not wins or not losses:
+        return f"{'wins' if wins else 'loses'} with {wins or losses} of {len(compared)} designs"
     return f"wins with {wins} and loses with {losses} of {len(compared)} designs"
 
 

@@ -12,18 +12,18 @@ from markupsafe import Markup, escape
 from pipeline import analysis, store
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.errors import DatasetError
-from pipeline.latency import cost_model
 from pipeline.parts import replace
+from pipeline.prices import cost_model
 from pipeline.report import figures, tables
 from pipeline.report.assumptions import assumed_share
-from pipeline.report.digest import QUESTION_AXES, Axis, Digest, plain
+from pipeline.report.digest import QUESTION_AXES, WORKLOAD, Axis, Digest, plain
 from pipeline.report.judged import worst_standing
 from pipeline.report.remarks import on_latency, on_memory
-from pipeline.report.slices import slices
+from pipeline.report.slices import by_workload, slices
 from pipeline.report.style import HUES
 from pipeline.report.typical import each_slice
 from pipeline.report.verdict import terminal_lines, verdict
-from pipeline.report.words import counted, share
+from pipeline.report.words import counted, listed, share
 from pipeline.rows import checksum
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "scope": _scope(digest),
         "key": figures.key(digest),
         "slices": parts,
+        "by_workload": len(digest.workloads) > 1,
+        "workloads": listed(digest.df.attrs["workloads"]),
         "standing": [(figures.standing(part), tables.standing(part)) for part in parts],
         "extremes": tables.extremes(digest),
-        "axes": [
-            (figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest, parts)
-        ],
+        "axes": [(figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest)],
         "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],
         "deferred": bool((digest.df["deferred_copy_count"] > 0).any()),
         "on_latency": each_slice(parts, on_latency),
@@ -130,8 +130,9 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "costs": tables.costs(digest.model),
         "model": digest.model,
         "assumed_share": share(assumed_share(digest)),
-        "assumed": [act for act, cost in digest.model.costs.items() if cost.assumed],
-        "fixed": _fixed(digest, swept),
+        "costs_listed": len(digest.model.listed()),
+        "assumed": [tables.as_code(name) for name, cost in digest.model.listed().items() if cost.assumed],
+        "fixed": _fixed(digest),
         "unswept": [name.replace("_", " ") for name in QUESTION_AXES if name not in swept],
         "per": digest.per,
         "baseline": digest.baseline,
@@ -143,7 +144,14 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
     }
 
 
-def _moves(digest: Digest, parts: list[Digest]) -> list[tuple[Digest, Axis]]:
+def _moves(digest: Digest) -> list[tuple[Digest, Axis]]:
+    """Return what to draw along which axis: the workloads, if there are several, then workload by workload."""
+    parts = by_workload(digest)
+    workloads = [(digest, axis) for axis in digest.axes if axis.column == WORKLOAD]
+    return workloads + [move for part in parts for move in _moves_within(part, slices(part))]
+
+
+def _moves_within(digest: Digest, parts: list[Digest]) -> list[tuple[Digest, Axis]]:
     """Return what to draw along which axis: the axis that tells slices apart once, the others for each slice."""
     left = {axis.column for part in parts for axis in part.axes}
     deciding = [(digest, axis) for axis in digest.axes if axis.column not in left]
@@ -157,13 +165,18 @@ def _moves(digest: Digest, parts: list[Digest]) -> list[tuple[Digest, Axis]]:
     ]
 
 
-def _fixed(digest: Digest, swept: list[str]) -> str:
-    """Return the parameters that have one value in the whole study, in words."""
-    columns = [name for name in digest.df.attrs["parameters"] if name not in swept and "tree" not in name]
-    known = {name: digest.df[name].dropna().unique().tolist() for name in columns}
-    return ", ".join(
-        f"{name.replace('_', ' ')} {plain(one[0])}" for name, one in known.items() if len(one) == 1
-    )
+def _fixed(digest: Digest) -> str:
+    """Return the parameters that are not swept, in words; of several workloads, one after another."""
+    said = []
+    shapes = ("tree_measured", "tree_depth", "tree_processes", "fan_out")  # the tree's label says them
+    for workload in digest.workloads:
+        cells = digest.df[digest.df[WORKLOAD] == workload]
+        columns = [name for name in digest.df.attrs["parameters"] if name not in shapes]
+        known = {name: cells[name].dropna().unique().tolist() for name in columns}
+        told = [f"{name.replace('_', ' ')} {plain(one[0])}" for name, one in known.items() if len(one) == 1]
+        of = f"in {workload}: " if len(digest.workloads) > 1 else ""
+        said += [of + ", ".join(told)] if told else []
+    return "; ".join(said)
 
 
 def _scope(digest: Digest) -> str:

@@ -1,4 +1,7 @@
-"""Where one axis decides who wins, typical cells are told apart along it: a median over both sides would say nothing."""
+"""What typical cells are told apart by: the workload, or an axis that decides who wins.
+
+A median over different workloads, or over both sides of such an axis, would say nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.digest import plain
+from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.judged import candidates
 
 if TYPE_CHECKING:
@@ -27,11 +30,14 @@ class _Reach(NamedTuple):
 
 
 def slices(digest: Digest) -> list[Digest]:
-    """Return the cells of the study at each value of the axis that decides, or all cells if none does.
+    """Return the cells at each value of the axis that decides, or all cells if none does; workload by workload.
 
     An axis decides if along it some design goes from winning to losing on the typical cells; of several the one that
     moves the outcome furthest is taken. If it has more than MOST_SLICES values, the two that lie furthest apart are.
     """
+    parts = by_workload(digest)
+    if len(parts) > 1:
+        return [piece for part in parts for piece in slices(part)]
     reach = _deciding(digest)
     if reach is None:
         return [digest]
@@ -42,12 +48,18 @@ def slices(digest: Digest) -> list[Digest]:
     return [_at(digest, reach.axis, point) for point in points]
 
 
+def by_workload(digest: Digest) -> list[Digest]:
+    """Return the cells of each workload, or all cells if there is but one."""
+    workloads = next((axis for axis in digest.axes if axis.column == WORKLOAD), None)
+    return [_at(digest, workloads, name) for name in workloads.points] if workloads else [digest]
+
+
 def _at(digest: Digest, axis: Axis, point: object) -> Digest:
     """Return the cells with one value of an axis."""
     return replace(
         digest,
         df=digest.df[digest.df[axis.column] == point],
-        where=f"{axis.label} {plain(point)}",
+        where=", ".join(filter(None, [digest.where, f"{axis.label} {plain(point)}"])),
         _standings={},
     )
 

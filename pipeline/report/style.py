@@ -46,9 +46,11 @@ COPYING, BY_PTE, BY_PMD, LATER, OTHER = (
 )
 FAMILIES: tuple[str, ...] = (COPYING, BY_PTE, BY_PMD, LATER, OTHER)
 
-# Copying designs stand beside sharing ones as what these are compared with, so their hues come from the ends.
+# Copying designs stand beside sharing ones as what these are compared with, so their hues come from the ends. Those that
+# create by vfork stand in every figure as its floor, so one hue is theirs alone.
 _SHARED_HUES = (2, 3, 4, 5, 6, 7)
-_COPYING_HUES = (0, 8, 9, 10, 1)
+_COPYING_HUES = (0, 8, 9, 10)
+_FLOOR_HUE = 1
 # Both kinds of sharing of 2002 stand in one figure beside the baseline, so they begin with different hues.
 _HUES_OF: dict[str, tuple[int, ...]] = {
     COPYING: _COPYING_HUES + _SHARED_HUES,
@@ -110,6 +112,9 @@ def looks(known: Mapping[str, Design], ran: Iterable[str]) -> dict[str, Look]:
         here = family(row)
         hues = _HUES_OF.get(here, _SHARED_HUES + _COPYING_HUES[:0:-1])
         chains = row is not None and row.rmap == "pte_chain"
+        if row is not None and row.creation == "vfork":
+            found[name] = Look(_FLOOR_HUE, _MARKERS[number % len(_MARKERS)], chains)
+            continue
         rank = _rank(met.setdefault(here, []), row, name, chains=chains)
         found[name] = Look(hues[rank % len(hues)], _MARKERS[number % len(_MARKERS)], chains)
     return found

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import pandas as pd
+
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.prices import spent
 from pipeline.report.assumptions import SENSITIVITY, rescaled
 from pipeline.report.digest import plain
 from pipeline.report.families import axis_table
 from pipeline.report.judged import candidates
 from pipeline.report.words import NOTHING, counted, difference, duration, factor, number, share, signed
-from simcore.acts import ACT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.report.digest import Axis, Digest, Standing
-    from simcore.costs import CostModel
+    from simcore.costs import Cost, CostModel
 
 # Groups of acts by the beginning of their names, in the order in which a table shows them.
 ACT_GROUPS: dict[str, tuple[str, ...]] = {
@@ -224,13 +226,13 @@ def tail(digest: Digest, event: str, name: str) -> Table | None:
 def act_groups(digest: Digest) -> Table:
     """Return what each design pays for: time by group of acts, on the typical cells."""
     chosen, _ = digest.population
-    costs = digest.model.vector()
-    count = chosen["creations"] if digest.per == "fork" else 1
-    spent = {
-        group: sum(chosen[act] * costs[ACT[act]] for act in ACT if act.startswith(prefixes)) / count
+    count = chosen["creations"].to_numpy() if digest.per == "fork" else 1
+    by_act = spent(chosen, digest.model)
+    by_group = {
+        group: sum(ns for act, ns in by_act.items() if act.startswith(prefixes)) / count
         for group, prefixes in ACT_GROUPS.items()
     }
-    means = chosen[["design"]].assign(**spent).groupby("design").mean()
+    means = chosen[["design"]].assign(**by_group).groupby("design").mean()
     us: dict[str, list[float]] = {
         str(name): (means.loc[[name]].to_numpy()[0] / 1000).tolist() for name in means.index
     }
@@ -242,7 +244,7 @@ def act_groups(digest: Digest) -> Table:
     caption = (
         f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; costs are listed below."
     )
-    return Table(caption, ["design", *spent, "all"], rows, groups=_by_family(digest, rows))
+    return Table(caption, ["design", *by_group, "all"], rows, groups=_by_family(digest, rows))
 
 
 def makes_the_difference(digest: Digest) -> list[Table]:
@@ -268,19 +270,13 @@ def makes_the_difference(digest: Digest) -> list[Table]:
 def _difference(digest: Digest, other: str, shown: list[str]) -> Table:
     """Return the table of ``makes_the_difference`` between some designs and another."""
     chosen, _ = digest.population
-    costs = digest.model.costs
-    spent = (
-        chosen[list(costs)].div(chosen["creations"], axis=0) if digest.per == "fork" else chosen[list(costs)]
-    )
-    us = spent.groupby(chosen["design"]).mean() * [cost.ns / 1000 for cost in costs.values()]
-    more = (us.loc[shown] - us.loc[other]).T
+    count = chosen["creations"].to_numpy() if digest.per == "fork" else 1
+    by_act = {act: ns / count / 1000 for act, ns in spent(chosen, digest.model).items()}
+    means = pd.DataFrame(by_act, chosen.index).groupby(chosen["design"]).mean()
+    more = (means.loc[shown] - means.loc[other]).T
     more = more.loc[more.abs().max(axis=1).sort_values(ascending=False, kind="stable").index]
     rows = [
-        [
-            f"`{act}`",
-            *(signed(float(value)) for value in values),
-            "assumed" if costs[str(act)].assumed else "sourced",
-        ]
+        [f"`{act}`", *(signed(float(value)) for value in values), _support(digest, str(act), [other, *shown])]
         for act, values in zip(more.index, more.to_numpy(), strict=True)
         if abs(values).max() >= _SMALLEST_US
     ]
@@ -290,6 +286,18 @@ def _difference(digest: Digest, other: str, shown: list[str]) -> Table:
         f"cells{digest.at}. Acts that differ by less than 0.05 µs are left out."
     )
     return Table(caption, ["act", *shown, "cost"], [*rows, total], frozenset({len(shown) + 1}))
+
+
+def _support(digest: Digest, act: str, names: list[str]) -> str:
+    """Return whether what an act costs under some designs is assumed or sourced."""
+    rmaps = {digest.known[name].rmap if name in digest.known else "none" for name in names}
+    found = {_kind(costs[act]) for costs in map(digest.model.under, sorted(rmaps)) if act in costs}
+    return " or ".join(sorted(found))
+
+
+def _kind(cost: Cost) -> str:
+    """Return whether a cost is assumed or sourced."""
+    return "assumed" if cost.assumed else "sourced"
 
 
 def sensitivity(digest: Digest) -> Table | None:
@@ -337,11 +345,16 @@ def designs(digest: Digest) -> Table:
 def costs(model: CostModel) -> Table:
     """Return the cost model: every number and where it comes from."""
     rows = [
-        [f"`{act}`", number(cost.ns), "assumed" if cost.assumed else "sourced", cost.source]
-        for act, cost in model.costs.items()
+        [as_code(name), number(cost.ns), _kind(cost), cost.source] for name, cost in model.listed().items()
     ]
     return Table(f"Cost model {model.name}: ns for one act. Acts that are not listed cost nothing.",
                  ["act", "ns", "kind", "source"], rows, frozenset({2, 3}))  # fmt: skip
+
+
+def as_code(name: str) -> str:
+    """Return the name of a listed cost with its act between backquotes."""
+    act, space, rest = name.partition(" ")
+    return f"`{act}`{space}{rest}"
 
 
 def _ratios(found: Standing | None) -> list[str]:

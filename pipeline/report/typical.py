@@ -21,9 +21,9 @@ EXECS = "exec_ratio"
 
 
 def each_slice(slices: Sequence[Digest], sentence: Callable[[Digest], str]) -> str:
-    """Return a sentence for each slice that has one, opened by where the slice lies."""
+    """Return a sentence for each slice that has one, opened by where the slice lies, each on a line of its own."""
     said = [(digest.where, sentence(digest)) for digest in slices]
-    return " ".join(
+    return "\n".join(
         f"At {where}, {text[0].lower()}{text[1:]}" if where else text for where, text in said if text
     )
 
@@ -32,7 +32,8 @@ def typical_case(digest: Digest) -> str:
     """Say which designs win and lose on the typical cells."""
     chosen, phrase = digest.population
     each = int(chosen["design"].value_counts().max())
-    where = f"On {phrase} ({counted(each, 'cell')} a design, medians)"
+    cells = "all cells there" if digest.where and len(chosen) == len(digest.df) else phrase
+    where = f"On {cells} ({counted(each, 'cell')} a design, medians)"
     compared = [standing for standing in compared_designs(digest) if standing.ratio > 0]
     if not compared:
         why = "only one design ran" if len(digest.designs) < 2 else "the study's baseline ran on none of them"
@@ -78,6 +79,8 @@ def time_moved(digest: Digest) -> str:
     if design not in fork or digest.baseline not in fork:
         return ""
     changes = [difference(part[design] - part[digest.baseline]) for part in (fork, rest, total)]
+    if set(changes) == {difference(0)}:
+        return ""
     return (
         f"A fork by itself takes {duration(fork[design])} under `{design}` and {duration(fork[digest.baseline])} under "
         f"`{digest.baseline}` ({changes[0]}). The faults, execs and exits around it change by {changes[1]} a fork; "

@@ -37,7 +37,7 @@ MOST_AXES = 2
 
 
 class Statement(NamedTuple):
-    """One finding: a short heading and its sentences."""
+    """One finding: a short heading and its sentences, those of each slice of the study on a line of their own."""
 
     heading: str
     text: str
@@ -70,7 +70,7 @@ def terminal_lines(digest: Digest) -> list[str]:
         " ".join([worst_case(digest) or "Worst: there is nothing to compare.", *slowest]),
         each_slice(parts, against_floor) or each_slice(parts, time_moved) or scope(digest),
     ]
-    return [line.replace("`", "") for line in lines]
+    return [" ".join(line.replace("`", "").split("\n")) for line in lines]
 
 
 def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
@@ -79,16 +79,25 @@ def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
     if not compared or any(standing.design not in digest.sharing for standing in compared):
         return ""
     said = []
+    several = len(digest.workloads) > 1
     for part in parts:
         mine = [standing for standing in compared_designs(part) if standing.ratio > 0]
         usual = span([standing.ratio for standing in mine])
-        said.append(f"{outcome(mine)}{f' at {part.where}' if part.where else ''} ({usual} kernel time)")
+        said.append(_outcome(part.where, outcome(mine), f"{usual} kernel time", several=several))
     worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
-    return (
-        f"Against `{digest.baseline}`, on the typical cells ({digest.population[1]}), sharing page tables "
-        f"{listed(said)}. Over {all_of(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}. "
-        f"{where_most_exec(parts)}"
-    ).rstrip()
+    base, typical = digest.baseline, f"on the typical cells ({digest.population[1]})"
+    whole = f"Over {all_of(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."
+    if several:
+        return "\n".join([f"Sharing page tables, against `{base}`, {typical}:", *said, whole])
+    opening = f"Against `{base}`, {typical}, sharing page tables"
+    return f"{opening} {listed(said)}. {whole} {where_most_exec(parts)}".rstrip()
+
+
+def _outcome(where: str, won: str, usual: str, *, several: bool) -> str:
+    """Return how a slice comes out: of several workloads as a sentence, else as a part of one."""
+    if several:
+        return f"At {where} it {won} ({usual})."
+    return f"{won}{f' at {where}' if where else ''} ({usual})"
 
 
 def worst_case(digest: Digest) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _NARROW = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
+_NO_TIME = 0.0005  # ns
 NOTHING = "\N{EN DASH}"
 
 
@@ -36,7 +37,9 @@ def duration(ns: float) -> str:
 
 
 def difference(ns: float) -> str:
-    """Return a duration with its sign."""
+    """Return a duration with its sign; what only rounding has left of a difference is 0."""
+    if abs(ns) < _NO_TIME:
+        return duration(0)
     return f"+{duration(ns)}" if ns > 0 else duration(ns)
 
 

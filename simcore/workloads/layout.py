@@ -2,9 +2,9 @@
 
 Every program has the same layout; only the file behind text and data differs. With tables of E pages::
 
-    text_vpn                          mmap_vpn, up to a multiple of E                    stack_top_vpn
-    | text | data | heap ... |        | text, data, late of library 0 | ... of 1 | ...      | stack |
-      file   file   anonymous         one library per leaf table, E pages apart
+    text_vpn                          mmap_vpn, up to a multiple of E                           stack_top_vpn
+    | text | data | heap ... |        | text, data, late of library 0 | ... of 1 | ... | archive |     | stack |
+      file   file   brk               one library per leaf table, E pages apart          one file
 
 *Late* library pages belong to libraries that a process opens while it runs; the image does not map them.
 """
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LIBRARY_FILE = 0  # holds the text and data of all libraries that images map
 LATE_FILE = 1  # holds the libraries opened at run time
-FIRST_PROGRAM_FILE = 2
+ARCHIVE_FILE = 2  # one large file that every process maps
+FIRST_PROGRAM_FILE = 3
 
 # How a process's anonymous pages divide: data and library data are file pages that it has written. The caps
 # keep stack and data of a big process as small as they are; the heap takes what is left.
@@ -52,6 +53,8 @@ class Needs(NamedTuple):
         Pages written by the process: data, library data, heap and stack.
     heap_tables, library_tables : int
         Leaf tables to spread heap and libraries over; clipped to what is possible.
+    archive : int
+        Pages of the one large file.
     """
 
     text: int
@@ -60,15 +63,16 @@ class Needs(NamedTuple):
     anon: int
     heap_tables: int
     library_tables: int
+    archive: int
 
 
 class Layout(NamedTuple):
     """The pages of a process, each array int64 [pages] of vpns, and its vmas.
 
-    ``text`` and ``library`` are read; ``data``, ``heap``, ``library_data`` and ``stack`` are written; ``late``
-    is read once ``late_mappings`` are made. ``library_data`` is sorted by its place within a library, then by
-    library, so that its first pages lie in as many leaf tables as there are. ``heap_length`` is
-    in pages, ``entries`` those of a leaf table.
+    ``text``, ``library`` and ``archive`` are read; ``data``, ``heap``, ``library_data`` and ``stack`` are written;
+    ``late`` is read once ``late_mappings`` are made. ``library_data`` is sorted by its place within a library, then
+    by library, so that its first pages lie in as many leaf tables as there are. ``heap_length`` is in pages,
+    ``entries`` those of a leaf table.
     """
 
     text: IntArray
@@ -77,11 +81,13 @@ class Layout(NamedTuple):
     library: IntArray
     library_data: IntArray
     late: IntArray
+    archive: IntArray
     stack: IntArray
     heap_length: int
     entries: int
     library_mappings: list[Mapping]
     late_mappings: list[Mapping]
+    archive_mappings: list[Mapping]
 
     def tables(self, pages: IntArray) -> int:
         """Return in how many leaf tables ``pages`` lie."""
@@ -93,7 +99,7 @@ class Layout(NamedTuple):
         vmas = [
             (self.text, len(self.text), VmaKind.FILE_PRIVATE, False, 0),
             (self.data, len(self.data), VmaKind.FILE_PRIVATE, True, len(self.text)),
-            (self.heap, self.heap_length, VmaKind.ANON, True, 0),
+            (self.heap, self.heap_length, VmaKind.HEAP, True, 0),
             (self.stack, len(self.stack), VmaKind.STACK, True, 0),
         ]
         own = [
@@ -101,7 +107,7 @@ class Layout(NamedTuple):
             for pages, npages, kind, writable, offset in vmas
             if npages
         ]
-        return own + self.library_mappings
+        return own + self.library_mappings + self.archive_mappings
 
 
 def _backing(kind: VmaKind, file: int, offset: int) -> tuple[int, int]:
@@ -127,9 +133,12 @@ def lay_out(needs: Needs, geometry: Geometry) -> Layout:
     heap_pages = _spread(heap_start, heap, library_start - heap_start, needs.heap_tables, entries)
     counts = _LibraryCounts.divide(needs, library_data, libraries)
     starts = library_start + entries * np.arange(libraries, dtype=np.int64)
+    behind = np.array([library_start + entries * libraries])
+    archive = behind + np.arange(needs.archive, dtype=np.int64)
     heap_end = int(heap_pages[-1]) + 1 if heap else heap_start
+    ends = np.concatenate([starts + counts.text + counts.data + counts.late, archive[-1:] + 1])
     _refuse_large_libraries(counts, geometry)
-    _refuse_high_part(heap_end, starts + counts.text + counts.data + counts.late, stack_start, geometry)
+    _refuse_high_part(heap_end, ends, stack_start, geometry)
     return Layout(
         text=np.arange(geometry.text_vpn, geometry.text_vpn + needs.text),
         data=np.arange(heap_start - data, heap_start),
@@ -137,11 +146,13 @@ def lay_out(needs: Needs, geometry: Geometry) -> Layout:
         library=_by_library(starts, counts.text),
         library_data=_by_place(starts + counts.text, counts.data),
         late=_by_library(starts + counts.text + counts.data, counts.late),
+        archive=archive,
         stack=np.arange(stack_start, geometry.stack_top_vpn),
         heap_length=heap_end - heap_start,
         entries=entries,
         library_mappings=_library_mappings(starts, counts),
         late_mappings=_mappings(starts + counts.text + counts.data, counts.late, LATE_FILE, writable=False),
+        archive_mappings=_mappings(behind, np.array([needs.archive]), ARCHIVE_FILE, writable=False),
     )
 
 
@@ -227,6 +238,34 @@ def even_steps(count: int, reach: int) -> IntArray:
     return index * step + np.minimum(index, longer)
 
 
+def spread_over_tables(count: int, layout: Layout) -> IntArray:
+    """Return ``count`` of the anonymous pages, or all, spread over stack, data, heap and library data.
+
+    Each sort gets a part in proportion to its leaf tables, so that few pages reach many tables: a shell writes in
+    every table that it inherits before it execs.
+    """
+    sorts = (layout.stack, layout.data, layout.heap, layout.library_data)
+    parts = _proportional(count, [len(pages) for pages in sorts], [layout.tables(pages) for pages in sorts])
+    stack, data, heap, library_data = (pages[:part] for pages, part in zip(sorts, parts, strict=True))
+    if len(heap):
+        heap = layout.heap[even_steps(len(heap), len(layout.heap) - 1)]
+    return np.concatenate([data, heap, library_data, stack])
+
+
+def _proportional(count: int, sizes: list[int], weights: list[int]) -> list[int]:
+    """Divide ``count`` in proportion to ``weights``, none above its size, and no more than the sizes' sum."""
+    given = [0] * len(sizes)
+    left = min(count, sum(sizes))
+    while left:
+        unfilled = [index for index, size in enumerate(sizes) if given[index] < size]
+        total, portion = sum(weights[index] for index in unfilled), left
+        for index in unfilled:
+            part = min(sizes[index] - given[index], max(1, portion * weights[index] // total), left)
+            given[index] += part
+            left -= part
+    return given
+
+
 def _by_library(starts: IntArray, counts: IntArray) -> IntArray:
     """Return the pages of all libraries, or row by row if that takes fewer ranges."""
     if len(counts) > counts.max(initial=0):
@@ -278,13 +317,13 @@ def _refuse_large_libraries(counts: _LibraryCounts, geometry: Geometry) -> None:
         )
 
 
-def _refuse_high_part(heap_end: int, library_ends: IntArray, stack_start: int, geometry: Geometry) -> None:
-    """Raise if the stack would lie in the libraries or below them."""
-    end = int(library_ends.max(initial=heap_end))
+def _refuse_high_part(heap_end: int, ends: IntArray, stack_start: int, geometry: Geometry) -> None:
+    """Raise if the stack would lie in libraries, archive or heap, or below them."""
+    end = int(ends.max(initial=heap_end))
     if stack_start < end:
         raise ValueError(
-            f"geometry {geometry.name!r}: the stack begins at page {stack_start} but libraries or heap end at page "
-            f"{end}; the stack has to lie above them; lower file_pages, file_tables or anon_pages"
+            f"geometry {geometry.name!r}: the stack begins at page {stack_start} but libraries, archive or heap end at "
+            f"page {end}; the stack has to lie above them; lower file_pages, file_tables, archive_pages or anon_pages"
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from simcore.events import TraceBuilder
-from simcore.workloads.layout import Layout, Needs, Range, even_steps, lay_out, ranges_of
+from simcore.workloads.layout import Layout, Needs, Range, lay_out, ranges_of, spread_over_tables
 from simcore.workloads.parameters import CHOICE, FRACTION, INT, TREE, Parameter, Workload
 from simcore.workloads.shape import Shape, shape_of
 
@@ -64,6 +64,12 @@ PARAMETERS: tuple[Parameter, ...] = (
         "leaf tables over which library pages are spread, one library in each, as far as there are pages and "
         "address space",
         "tables", 1, 1024,
+    ),
+    Parameter(
+        "archive_pages", INT, 0,
+        "pages of one large file besides, which every process maps read-only from the beginning of a leaf table on, and "
+        "reads: a locale archive, a runtime's classes, a database's index",
+        "pages", 0, 1_000_000,
     ),
     Parameter(
         "written_before_exec", INT, 22,
@@ -158,6 +164,7 @@ def _needs(params: dict[str, Any]) -> Needs:
         anon=params["anon_pages"],
         heap_tables=params["anon_tables"],
         library_tables=params["file_tables"],
+        archive=params["archive_pages"],
     )
 
 
@@ -167,10 +174,10 @@ def _pages(params: dict[str, Any], layout: Layout) -> _Pages:
     parents = np.concatenate([layout.stack, layout.data, layout.heap, layout.library_data])
     near = layout._replace(heap=_first_tables(layout.heap, params["written_tables"], layout.entries))
     return _Pages(
-        reads=ranges_of(np.concatenate([layout.text, layout.library])),
+        reads=ranges_of(np.concatenate([layout.text, layout.library, layout.archive])),
         writes=ranges_of(writable),
-        writes_before_exec=ranges_of(_spread_over_tables(params["written_before_exec"], near)),
-        writes_as_fork=ranges_of(_spread_over_tables(params["written_after"], near)),
+        writes_before_exec=ranges_of(spread_over_tables(params["written_before_exec"], near)),
+        writes_as_fork=ranges_of(spread_over_tables(params["written_after"], near)),
         writes_as_parent=ranges_of(parents[: params["parent_writes"]]),
         late_mappings=layout.late_mappings,
         late_reads=ranges_of(layout.late),
@@ -180,34 +187,6 @@ def _pages(params: dict[str, Any], layout: Layout) -> _Pages:
 def _first_tables(pages: IntArray, tables: int, entries: int) -> IntArray:
     """Return those of rising ``pages`` that lie in the first so many leaf tables."""
     return pages[np.searchsorted(np.unique(pages // entries), pages // entries) < tables]
-
-
-def _spread_over_tables(count: int, layout: Layout) -> IntArray:
-    """Return ``count`` of the anonymous pages, or all, spread over stack, data, heap and library data.
-
-    Each sort gets a part in proportion to its leaf tables, so that few pages reach many tables: a shell writes in
-    every table that it inherits before it execs.
-    """
-    sorts = (layout.stack, layout.data, layout.heap, layout.library_data)
-    parts = _proportional(count, [len(pages) for pages in sorts], [layout.tables(pages) for pages in sorts])
-    stack, data, heap, library_data = (pages[:part] for pages, part in zip(sorts, parts, strict=True))
-    if len(heap):
-        heap = layout.heap[even_steps(len(heap), len(layout.heap) - 1)]
-    return np.concatenate([data, heap, library_data, stack])
-
-
-def _proportional(count: int, sizes: list[int], weights: list[int]) -> list[int]:
-    """Divide ``count`` in proportion to ``weights``, none above its size, and no more than the sizes' sum."""
-    given = [0] * len(sizes)
-    left = min(count, sum(sizes))
-    while left:
-        unfilled = [index for index, size in enumerate(sizes) if given[index] < size]
-        total, portion = sum(weights[index] for index in unfilled), left
-        for index in unfilled:
-            part = min(sizes[index] - given[index], max(1, portion * weights[index] // total), left)
-            given[index] += part
-            left -= part
-    return given
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import pytest
 from pipeline.plan import canonical, derived_seed, make_plan, plan_document, plan_from
 from pipeline.study import Study, load_study
 from pipeline.sweep import jobs_of
+from pipeline.workload_entries import Grid
 
 MODEL = "0" * 32
+GRID = Grid("tree", {"anon_pages": 60, "tree": {"depth": 1, "fan_out": 2}}, {"exec_ratio": [0.0, 0.5]})
 STUDY = Study(
     name="pinned",
     question="Do ids move?",
@@ -23,11 +25,14 @@ STUDY = Study(
     baseline="linux24",
     floor="vfork",
     designs=("linux24", "phillips", "vfork"),
-    workload="tree",
-    params={"anon_pages": 60, "tree": {"depth": 1, "fan_out": 2}},
-    sweep={"exec_ratio": [0.0, 0.5]},
+    grids=(GRID,),
     text="name: pinned\n",
 )
+
+
+def grids(**changes):
+    """Return the change of a study whose one grid is changed."""
+    return {"grids": (GRID._replace(**changes),)}
 
 
 def cell_ids(study, model=MODEL):
@@ -64,7 +69,7 @@ def test_plan__is_the_product_of_the_axes():
         {"name": "other", "question": "Other?", "text": "# other", "costs": "other"},
         {"baseline": "phillips", "floor": "linux24"},
         {"designs": ("vfork", "phillips", "linux24")},
-        {"params": dict(reversed(STUDY.params.items()))},
+        grids(params=dict(reversed(GRID.params.items()))),
     ],
 )
 def test_ids__ignore_what_cannot_change_a_row(change):
@@ -77,10 +82,10 @@ def test_ids__ignore_what_cannot_change_a_row(change):
     [
         {"seed": 2003},
         {"geometry": "x86-64"},
-        {"params": STUDY.params | {"anon_pages": 61}},
-        {"params": STUDY.params | {"tree": {"depth": 2, "fan_out": 2}}},
-        {"sweep": {"exec_ratio": [0.25, 0.75]}},
-        {"sweep": {"exec_ratio": [0.0, 0.5], "geometry": ["x86-64"]}},
+        grids(params=GRID.params | {"anon_pages": 61}),
+        grids(params=GRID.params | {"tree": {"depth": 2, "fan_out": 2}}),
+        grids(sweep={"exec_ratio": [0.25, 0.75]}),
+        grids(sweep={"exec_ratio": [0.0, 0.5], "geometry": ["x86-64"]}),
     ],
 )
 def test_ids__move_with_everything_that_can_change_a_row(change):
@@ -102,11 +107,11 @@ def test_more_replicates__keep_the_ids_of_the_first():
 
 def test_geometry_axis__is_the_traces_geometry():
     """A swept geometry replaces the study's and is no parameter of the workload."""
-    swept = dataclasses.replace(STUDY, sweep={"geometry": ["i386", "x86-64"]})
+    swept = dataclasses.replace(STUDY, **grids(sweep={"geometry": ["i386", "x86-64"]}))
     cells = make_plan(swept, MODEL).cells
     assert [cell.trace.geometry for cell in cells[::6]] == ["i386", "x86-64"]
     assert all("geometry" not in cell.trace.params for cell in cells)
-    fixed = dataclasses.replace(STUDY, sweep={})
+    fixed = dataclasses.replace(STUDY, **grids(sweep={}))
     assert set(cell_ids(fixed)) < set(cell_ids(swept))
 
 

@@ -65,6 +65,7 @@ def test_typical__is_the_measured_tree_where_there_is_one():
     frame = cells(
         ("t1", "base", 1), ("t2", "base", 1), ("t1", "new", 2), ("t2", "new", 9),
         tree=["mail", "depth 1", "mail", "depth 1"], tree_measured=[True, False, True, False],
+        workload="tree",
     )  # fmt: skip
     found = typical(frame, "total_ns", "base")
     assert found.loc["new", ["cells", "ratio"]].tolist() == [1, 2.0]

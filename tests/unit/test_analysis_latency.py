@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline import latency
 from pipeline.errors import DatasetError, RefusedError
-from pipeline.latency import cost_model, kind_totals, priced, vectors, weighted_quantiles
+from pipeline.latency import kind_totals, vectors, weighted_quantiles
+from pipeline.prices import cost_model, priced
 from pipeline.schema import VECTOR_TYPE
 from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.costs import PC_2002, Cost, CostModel

@@ -198,7 +198,7 @@ def test_verdict__tells_slices_apart_where_one_axis_decides():
         in found["In short"]
     )
     assert found["Typical"].startswith("At exec ratio 0.5, on all cells")
-    assert " At exec ratio 1.5, on all cells" in found["Typical"]
+    assert "\nAt exec ratio 1.5, on all cells" in found["Typical"]
     assert "`phillips` goes 80 % of that way" in found["Against the floor"]
     assert found["In short"].endswith("40 % less to 20 % more.")
 

@@ -18,7 +18,7 @@ SMALL = Geometry("small", 4096, 16, 3, 4096, 8, 1024, 4096, 8)
 def needs(**wanted: int) -> Needs:
     """Return the needs of a small process but for the wanted ones."""
     usual = {"text": 10, "library": 30, "late": 0, "anon": 30, "heap_tables": 1, "library_tables": 1}
-    return Needs(**(usual | wanted))
+    return Needs(**(usual | {"archive": 0} | wanted))
 
 
 def test_lay_out__by_hand_on_i386():
@@ -27,7 +27,7 @@ def test_lay_out__by_hand_on_i386():
     Of the 60 a tenth is stack, a sixth data, an eighth library data (7); 37 are left for the heap, dense behind the
     data. Text begins at 0x8048, the libraries at 1 GiB with their data behind them; the stack ends at 3 GiB.
     """
-    layout = lay_out(Needs(40, 120, 0, 60, 1, 1), GEOMETRIES["i386"])
+    layout = lay_out(Needs(40, 120, 0, 60, 1, 1, 0), GEOMETRIES["i386"])
     assert [(int(mapping.start), mapping.npages, mapping.writable) for mapping in layout.image(0)] == [
         (0x8048, 40, False),
         (0x8048 + 40, 10, True),
@@ -37,8 +37,18 @@ def test_lay_out__by_hand_on_i386():
         (0x40000 + 120, 7, True),
     ]
     assert [(mapping.file, mapping.offset) for mapping in layout.image(5)] == [
-        (7, 0), (7, 40), (-1, 0), (-1, 0), (0, 0), (0, 120),
+        (8, 0), (8, 40), (-1, 0), (-1, 0), (0, 0), (0, 120),
     ]  # fmt: skip
+
+
+def test_archive__has_leaf_tables_of_its_own():
+    """40 pages of one file in tables of 16: two whole tables and half of a third, behind the libraries' two."""
+    layout = lay_out(needs(library_tables=2, archive=40), SMALL)
+    [archive] = layout.archive_mappings
+    assert (archive.start % 16, archive.npages, archive.writable) == (0, 40, False)
+    assert archive.start // 16 == 1 + max(vma.start // 16 for vma in layout.library_mappings)
+    assert archive in layout.image(3)
+    assert archive.file not in {vma.file for vma in layout.library_mappings + layout.image(0)[:2]}
 
 
 def test_heap__spreads_to_the_end_of_the_last_table():
@@ -66,6 +76,7 @@ NEEDS = st.builds(
     anon=st.integers(1, 200),
     heap_tables=st.integers(1, 60),
     library_tables=st.integers(1, 60),
+    archive=st.integers(0, 100),
 )
 
 
@@ -75,12 +86,13 @@ def test_lay_out__places_every_page_once(wanted):
     """Whatever is asked for, each page is there once, in a mapping of its own sort, and no two mappings overlap."""
     layout = lay_out(wanted, SMALL)
     written = np.concatenate([layout.data, layout.heap, layout.library_data, layout.stack])
-    read = np.concatenate([layout.text, layout.library, layout.late])
+    read = np.concatenate([layout.text, layout.library, layout.late, layout.archive])
     pages = np.concatenate([read, written])
     assert len(np.unique(pages)) == len(pages)
     assert len(layout.text) == wanted.text
     assert len(layout.library) == wanted.library
     assert len(layout.late) == wanted.late
+    assert len(layout.archive) == wanted.archive
     assert len(written) == wanted.anon
     mappings = sorted(layout.image(0) + layout.late_mappings)
     assert all(left.start + left.npages <= right.start for left, right in itertools.pairwise(mappings))

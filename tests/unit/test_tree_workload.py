@@ -108,6 +108,7 @@ SMALL_PARAMS = st.fixed_dictionaries(
         "anon_tables": st.integers(1, 20),
         "file_pages": st.integers(0, 60),
         "file_tables": st.integers(1, 20),
+        "archive_pages": st.integers(0, 60),
         "written_before_exec": st.integers(0, 70),
         "written_after": st.integers(0, 70),
         "parent_writes": st.integers(0, 70),
@@ -281,6 +282,18 @@ def test_library_sharing__divides_file_pages_between_common_and_own_files():
     assert len(set(common["file"].tolist())) == 1
     assert len(set(own["file"].tolist())) == 3
     assert not set(common["file"].tolist()) & set(own["file"].tolist())
+
+
+def test_archive__is_mapped_and_read_by_every_program():
+    """A large file is in every image, at the beginning of a leaf table, and every process reads all of it."""
+    trace = make(tree={"depth": 2, "fan_out": 1}, archive_pages=3000, exec_ratio=1.0)
+    archives = trace.image_rows[trace.image_rows["count"] == 3000]
+    assert len(archives) == 3
+    assert len(set(archives["file"].tolist())) == len(set(archives["start"].tolist())) == 1
+    assert (archives["start"] % 1024 == 0).all()
+    assert not (archives["arg"] & WRITABLE).any()
+    reads = trace.events[(trace.events["op"] == Op.READ) & (trace.events["start"] == archives["start"][0])]
+    assert (reads["task"].tolist(), reads["count"].tolist()) == ([0, 1, 2], [3000] * 3)
 
 
 def test_fork_without_exec__keeps_the_parents_program():

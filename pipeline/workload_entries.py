@@ -1,0 +1,172 @@
+"""The workloads that a study names, what it fixes of them and what it sweeps: every fault noted.
+
+``workload`` is a name, or a mapping from names to fixed parameters. ``sweep`` maps a parameter to its values, for each
+workload that has it; where there are several workloads, also a workload to such a mapping of its own::
+
+    workload: {snapshot: {children: 5}, shell: {}}
+    sweep:
+      exec_ratio: [0, 1]
+      snapshot: {anon_pages: [60, 2000]}
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline import values
+from pipeline.errors import dotted
+from simcore.geometry import GEOMETRIES
+from simcore.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
+    from pipeline.values import Place
+    from simcore.workloads.parameters import Parameter
+
+GEOMETRY_AXIS = "geometry"
+
+
+class Grid(NamedTuple):
+    """The points at which a study runs one workload.
+
+    Parameters
+    ----------
+    workload : str
+        A name of WORKLOADS.
+    params : dict
+        Every parameter that is not swept, defaults filled in.
+    sweep : dict
+        Axis -> its values, resolved; the points are the product of the axes.
+    """
+
+    workload: str
+    params: dict[str, Any]
+    sweep: dict[str, list[Any]]
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+        return math.prod(len(axis) for axis in self.sweep.values())
+
+
+class _Axis(NamedTuple):
+    """An axis as the file gives it: its name, its values, where it stands, and the one workload that it is for, if so."""
+
+    name: str
+    entries: Any
+    place: Place
+    only: str | None = None
+
+    def is_for(self, workload: str) -> bool:
+        """Return whether a workload is swept along it."""
+        if self.only is not None:
+            return self.only == workload
+        return self.name == GEOMETRY_AXIS or self.name in parameters_of(workload)
+
+
+def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Grid, ...]:
+    """Return what a study runs, workload by workload, after noting every fault; values that are wrong are None.
+
+    Parameters
+    ----------
+    given : dict
+        The study.
+    base : Path
+        The folder from which the paths of listings count.
+    place : Place
+        Of the study.
+    """
+    fixed = _workloads(given["workload"], base, place.at("workload")) if "workload" in given else {}
+    axes = _axes(given.get("sweep", {}), list(fixed), place.at("sweep"))
+    grids = []
+    for name, params in fixed.items():
+        mine: dict[str, list[Any]] = {}
+        for axis in (axis for axis in axes if axis.is_for(name)):
+            if axis.name in mine:
+                axis.place.fault("also swept for each workload that has it; a value is swept once; keep one")
+            if axis.name in params:
+                _swept_and_fixed(place.at("workload").at(name).at(axis.name), axis)
+            mine[axis.name] = _resolved(axis, name, base)
+        known = {key: parameter.default for key, parameter in parameters_of(name).items()} | params
+        grids.append(Grid(name, {key: value for key, value in known.items() if key not in mine}, mine))
+    for axis in axes:
+        if axis.name == GEOMETRY_AXIS and GEOMETRY_AXIS in given:
+            _swept_and_fixed(place.at(GEOMETRY_AXIS), axis)
+    return tuple(grids)
+
+
+def refuse_grids_that_do_not_fit(grids: tuple[Grid, ...], geometry: str, place: Place) -> None:
+    """Note the points at which a workload cannot be laid out; ``place`` is that of the workloads."""
+    for grid in grids:
+        fits = WORKLOADS[grid.workload].fits
+        if fits is None:
+            continue
+
+        def misfit(point: dict[str, Any], grid: Grid = grid, fits: Any = fits) -> str | None:
+            params = grid.params | point
+            reason: str | None = fits(params, GEOMETRIES[params.pop(GEOMETRY_AXIS, geometry)])
+            return reason
+
+        values.refuse_misfits(misfit, grid.sweep, place.at(grid.workload))
+
+
+def parameters_of(workload: str) -> dict[str, Parameter]:
+    """Return the parameters of a workload by name."""
+    return {parameter.name: parameter for parameter in WORKLOADS[workload].parameters}
+
+
+def _workloads(entry: Any, base: FilePath, place: Place) -> dict[str, dict[str, Any]]:
+    """Return the workloads that are named, and the parameters that the study fixes, None for those that are wrong."""
+    if entry == {}:
+        place.fault(f"no workload is named; a study has one or several of {', '.join(WORKLOADS)}; name one")
+    named = values.mapping({entry: {}} if isinstance(entry, str) else entry, WORKLOADS, place)
+    found = {}
+    for name, params in named.items():
+        known, here = parameters_of(name), place.at(name)
+        fixed = values.mapping({} if params is None else params, known, here)
+        found[name] = {
+            key: values.parameter(value, known[key], base, here.at(key)) for key, value in fixed.items()
+        }
+    return found
+
+
+def _axes(given: Any, workloads: list[str], place: Place) -> list[_Axis]:
+    """Return the axes, those of single workloads last."""
+    if not workloads:  # what may be swept is not known, but some things are wrong for every workload
+        keys = given if isinstance(given, dict) else ()
+        for axis, entries in values.mapping(given, keys, place).items():
+            if axis not in WORKLOADS or not isinstance(entries, dict):
+                values.items(entries, place.at(axis))
+        return []
+    known = list(dict.fromkeys(key for name in workloads for key in parameters_of(name)))
+    several = workloads if len(workloads) > 1 else []
+    common, own = [], []
+    allowed = dict.fromkeys([*known, GEOMETRY_AXIS, *several])
+    for key, entries in values.mapping(given, allowed, place).items():
+        here = place.at(key)
+        if key in several and (isinstance(entries, dict) or key not in known):
+            mine = values.mapping(entries, parameters_of(key), here)
+            own += [_Axis(name, each, here.at(name), key) for name, each in mine.items()]
+        else:
+            common.append(_Axis(key, entries, here))
+    return common + own
+
+
+def _resolved(axis: _Axis, workload: str, base: FilePath) -> list[Any]:
+    """Return the values of an axis as a workload takes them, None for those that are wrong."""
+    found = []
+    for index, entry in enumerate(values.items(axis.entries, axis.place)):
+        here = axis.place.at(index)
+        if axis.name == GEOMETRY_AXIS:
+            found.append(values.choice(entry, GEOMETRIES, "geometry", here))
+        else:
+            found.append(values.parameter(entry, parameters_of(workload)[axis.name], base, here))
+    values.refuse_repeats(found, axis.place)
+    return found
+
+
+def _swept_and_fixed(place: Place, axis: _Axis) -> None:
+    """Note that a value is both fixed and swept."""
+    place.fault(f"also swept in {dotted(axis.place.path)}; a value is either fixed or swept; keep one")
