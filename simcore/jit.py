@@ -68,6 +68,12 @@ if CACHE_FOLDER is not None:
     numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]
 
 
+def compiler(function: Callable[..., object], *, cached: bool) -> Any:
+    """Return a numba dispatcher that Python cannot call, for a function that compiled code calls."""
+    options = _OPTIONS | {"cache": cached and CACHE_FOLDER is not None}
+    return _NJIT(no_cpython_wrapper=True, **options)(function)
+
+
 def entry(function: F) -> F:
     """Compile a function that Python calls with arrays, or return it as it is if FORKBENCH_JIT is 0."""
     return cast("F", _NJIT(**_OPTIONS)(function)) if ENABLED else function
@@ -82,13 +88,13 @@ def jit(function: F) -> F:
     """
     if not ENABLED:
         return function
-    dispatcher: Any = _NJIT(no_cpython_wrapper=True, **_OPTIONS)(function)
+    dispatcher = compiler(function, cached=False)  # its code is kept with that of what calls it
     template = dispatcher.get_call_template
 
     def compiled_template(arguments: Any, keywords: Any) -> Any:
         if not dispatcher.signatures:
             hints = [hint for name, hint in function.__annotations__.items() if name != "return"]
-            dispatcher.compile(tuple(_numba_type(hint, function.__globals__) for hint in hints))
+            dispatcher.compile(tuple(numba_type(hint, function.__globals__) for hint in hints))
             dispatcher.disable_compile()
         return template(arguments, keywords)
 
@@ -126,7 +132,7 @@ _TYPES = {
 }
 
 
-def _numba_type(hint: str, names: dict[str, Any]) -> Any:
+def numba_type(hint: str, names: dict[str, Any]) -> Any:
     """Return numba's type for an annotation; names of a module that stand for a type are looked up there."""
     alias = names.get(hint)
     return eval(str(alias) if alias is not None else hint, {"__builtins__": {}}, _TYPES)  # noqa: S307 - our own source

@@ -34,12 +34,13 @@ from simcore.heap import (
     VMA_KIND,
 )
 from simcore.jit import jit, lowest
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def map_blocks(h: IntArray, vma: int, place: int, table: int, words: tuple[int, int]) -> None:
     """Serve reads of the empty ptes of row KIND_A in order; each fault fills its whole block."""
     row, present = mask(h, KIND_A), row_of(h, table, PRESENT)

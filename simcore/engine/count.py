@@ -33,6 +33,7 @@ from simcore.heap import (
     VECTOR_TIMES,
 )
 from simcore.jit import jit
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -93,7 +94,7 @@ def flush(h: IntArray, kind: int, reached: int) -> None:
     h[TLB_REACHED] += reached
 
 
-@jit
+@unit
 def record(h: IntArray, kind: int, times: int) -> None:
     """Close the act vector of an event, or of so many equal faults, and start the next with zeroes."""
     acts = N_FAULT_ACTS if kind in (KIND_READ_FAULT, KIND_WRITE_FAULT) else N_ACTS

@@ -37,6 +37,7 @@ from simcore.heap import (
 )
 from simcore.result import ActVectors, Result
 from simcore.snapshot import Arena, Pool, Snapshot
+from simcore.units import ready
 
 if TYPE_CHECKING:
     from simcore.designs import Design
@@ -68,6 +69,7 @@ class Engine:
         self._run = run_any if (trace.events["op"] >= FIRST_RARE).any() else run
         self._position = 0
         self._touches = 0
+        ready(self._run)
         begin(self._h)
 
     def run(self, stop: int | None = None) -> None:

@@ -51,6 +51,7 @@ from simcore.heap import (
     WRITE_AND_READ,
 )
 from simcore.jit import jit, lowest
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -59,7 +60,7 @@ Words = tuple[int, int]
 WRITES = Op.WRITE.value
 
 
-@jit
+@unit
 def touch(h: IntArray, mm: int, event: IntArray, pages: IntArray) -> None:
     """Read or write the pages of an event: a range table by table and vma by vma, listed ones one after another."""
     at, left, stride = event[2], event[3], event[4]
@@ -113,7 +114,7 @@ def _select(h: IntArray, words: Words, low: int, count: int, stride: int) -> Non
         h[touched + word_of(index)] |= bit_of(index)
 
 
-@jit
+@unit
 def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:  # noqa: C901 - one case a rule
     """Write to the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]
@@ -177,7 +178,7 @@ def _bring_back(h: IntArray, words: Words) -> None:
         h[touched + word] = h[rest + word]
 
 
-@jit
+@unit
 def read_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Read the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]

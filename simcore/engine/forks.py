@@ -87,12 +87,13 @@ from simcore.heap import (
     ZERO,
 )
 from simcore.jit import jit, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind of table is served in place
     """Return a child with the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
     child = new_mm(h)
@@ -273,7 +274,7 @@ def _forget(h: IntArray, table: int) -> None:
     release(h, table, anon, (0, size))
 
 
-@jit
+@unit
 def _link_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None:
     """Point the child's slot to the parent's table, protected as the design says; not if no vma is inherited."""
     parent, child = mms

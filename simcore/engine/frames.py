@@ -33,6 +33,7 @@ from simcore.heap import (
     USED,
 )
 from simcore.jit import jit, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -153,7 +154,7 @@ def copy_shares(h: IntArray, source: int, target: int) -> None:
         share = h[share + SHARE_NEXT]
 
 
-@jit
+@unit
 def release(h: IntArray, table: int, row: int, words: tuple[int, int]) -> int:
     """Let a table hold the frames behind some of its ptes no longer; returns how many nobody holds any more."""
     free = 0
@@ -196,7 +197,7 @@ def _take_part(h: IntArray, held: int, row: int, words: tuple[int, int]) -> bool
     return found != 0
 
 
-@jit
+@unit
 def find_shared(h: IntArray, table: int, words: tuple[int, int]) -> None:
     """Set the scratch row SHARED to the ptes of a table behind which are frames that other tables hold too."""
     shared = mask(h, SHARED)
@@ -222,7 +223,7 @@ def _find_in_home(h: IntArray, home: int, held: int, words: tuple[int, int]) -> 
         at = h[at + SLICE_NEXT]
 
 
-@jit
+@unit
 def new_frames(h: IntArray, table: int, row: int, words: tuple[int, int]) -> None:
     """Give a table new frames for some of its ptes: from its own home where the index is free there."""
     own, used = row_of(h, table, OWN), row_of(h, table, USED)

@@ -31,6 +31,7 @@ from simcore.heap import (
     VISIT,
 )
 from simcore.jit import jit, lowest
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -56,7 +57,7 @@ def present_mapcount(h: IntArray, place: int, index: int, home: int) -> int:
     return found
 
 
-@jit
+@unit
 def chain_lengths(h: IntArray, place: int, table: int, row: int) -> int:
     """Return the ptes that hold the anonymous pages behind present ptes of a table that a row names, summed."""
     total = 0

@@ -22,12 +22,13 @@ from simcore.heap import (
     WRITE,
 )
 from simcore.jit import jit, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
     """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
 

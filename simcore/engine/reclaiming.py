@@ -70,12 +70,13 @@ from simcore.heap import (
     ZERO,
 )
 from simcore.jit import jit
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def reclaim(h: IntArray, wanted: int) -> None:
     """Reclaim pages from the hand on until so many are free or a whole round finds none to unmap."""
     while True:

@@ -19,6 +19,7 @@ from simcore.heap import (
     VMA_WRITABLE,
 )
 from simcore.jit import jit
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -39,7 +40,7 @@ def mm_of(h: IntArray, task: int) -> int:
     return h[task_record(h, task) + TASK_MM]
 
 
-@jit
+@unit
 def refusal(h: IntArray, event: IntArray, pages: IntArray) -> int:  # noqa: PLR0911 - one line a reason
     """Return why an event cannot happen, DONE if it can; looks, changes nothing."""
     op = event[0]

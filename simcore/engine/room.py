@@ -40,7 +40,7 @@ from simcore.heap import (
     VMAS_NOW,
     WORDS,
 )
-from simcore.jit import jit
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -55,7 +55,7 @@ READ, WRITE, FORK_OP = Op.READ.value, Op.WRITE.value, Op.FORK.value
 EXEC, RECLAIM = Op.EXEC.value, Op.RECLAIM.value
 
 
-@jit
+@unit
 def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
     """Return whether the heap might not hold what an event takes; then NEEDED says how many words that is.
 

@@ -51,6 +51,7 @@ from simcore.heap import (
     ZERO,
 )
 from simcore.jit import jit, lowest, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 Words = tuple[int, int]
 
 
-@jit
+@unit
 def serve_write(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Serve writes to pages of one vma in one table; those whose pte is writable already do not fault."""
     table = table_at(h, mm, place)
@@ -139,7 +140,7 @@ def _copy_one_by_one(h: IntArray, mm: int, place: int, words: Words) -> None:
             record(h, KIND_WRITE_FAULT, 1)
 
 
-@jit
+@unit
 def _serve_rarer_writes(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Write to ptes that hold a swap entry, the zero page or a file page read-only; they leave the row TOUCHED."""
     table = table_at(h, mm, place)

@@ -49,6 +49,7 @@ from simcore.heap import (
     WRITE,
 )
 from simcore.jit import jit, lowest, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 Words = tuple[int, int]
 
 
-@jit
+@unit
 def write_file_pages(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Give ptes of row KIND_B, which hold file pages read-only, copies of their own."""
     table = table_at(h, mm, place)
@@ -91,7 +92,7 @@ def _own_copies(h: IntArray, vma: int, table: int, row: int, words: Words) -> No
     record(h, KIND_WRITE_FAULT, pages)
 
 
-@jit
+@unit
 def write_absent_file(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
     """Write to empty ptes (row KIND_A) of a file or shm vma: a private copy, or the page itself."""
     table = table_at(h, mm, place)
@@ -158,7 +159,7 @@ def _cache_apart(h: IntArray, vma: int, first: int, row: int, words: Words) -> N
             bits &= bits - 1
 
 
-@jit
+@unit
 def map_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[int, int, int]) -> None:
     """Fill empty ptes (row KIND_A) with pages of a file or shm object. ``what``: words [first, last), kind of fault."""
     words, kind = (what[0], what[1]), what[2]

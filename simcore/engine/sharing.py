@@ -75,12 +75,13 @@ from simcore.heap import (
     TASKS,
 )
 from simcore.jit import jit, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def make_own(h: IntArray, mm: int, place: int) -> None:
     """Let a fault have the table of a slot for its mm alone, behind a writable directory entry."""
     separate(h, mm, place)
@@ -95,7 +96,7 @@ def make_own(h: IntArray, mm: int, place: int) -> None:
     reopen(h, mm, place)
 
 
-@jit
+@unit
 def separate(h: IntArray, mm: int, place: int) -> None:
     """Leave nobody else with the linked table of a slot: unshare it, or give children that wait for a copy theirs."""
     table = table_at(h, mm, place)
@@ -121,7 +122,7 @@ def _give_copies(h: IntArray, mm: int, place: int) -> None:
             unshare(h, other, place)
 
 
-@jit
+@unit
 def copy_deferred(h: IntArray, mm: int) -> None:
     """Copy every table that a child still shares, before it runs for the first time."""
     h[mm + MM_PENDING] = 0

@@ -41,7 +41,7 @@ def predicted_words(raw: Raw, entries: int, heap: IntArray) -> int:
     Each mm is reckoned to have a leaf table of its own for each slot that it or its parents touched, as under eager
     copy; what sharing saves is not known before. Memory unmapped counts on.
     """
-    mms, vmas, tables = _highest(raw, entries, np.zeros((_tasks(raw), _KINDS), np.int64))
+    mms, vmas, tables = _highest(raw, entries, np.zeros(_tasks(raw) * _KINDS, np.int64))
     size = heap[WORDS : WORDS + VECTOR + 1].tolist()
     table = size[TABLE] + size[EXTRA] + size[SHARE]
     return int(mms * size[MM] + vmas * size[VMA] + tables * table + _VECTORS * size[VECTOR])
@@ -55,10 +55,10 @@ def _tasks(raw: Raw) -> int:
 
 
 @entry
-def _highest(raw: Raw, entries: int, has: IntArray) -> tuple[int, int, int]:
-    """Return the most mms, vmas and leaf tables that exist at once; ``has`` [tasks, kinds] starts empty."""
+def _highest(raw: Raw, entries: int, has: IntArray) -> tuple[int, int, int]:  # noqa: C901 - one case an operation
+    """Return the most mms, vmas and leaf tables that exist at once; ``has`` [tasks * kinds] starts empty."""
     events, _, image_rows, image_starts = raw
-    has[0, _LIVES] = 1
+    has[_LIVES] = 1
     now_mms, now_vmas, now_tables = 1, 0, 0
     mms, vmas, tables = 1, 0, 0
     for at in range(0, events.shape[0], EVENT_WORDS):
@@ -70,37 +70,43 @@ def _highest(raw: Raw, entries: int, has: IntArray) -> tuple[int, int, int]:
             events[at + 4],
             events[at + 5],
         )
-        own = has[task]
+        own = task * _KINDS
         if op in (READ, WRITE):
             slots = count if stride == 0 else (start + (count - 1) * stride) // entries - start // entries + 1
-            grown = min(own[_TABLES] + min(slots, count), own[_SPAN]) - own[_TABLES]
-            own[_TABLES] += grown
+            grown = min(has[own + _TABLES] + min(slots, count), has[own + _SPAN]) - has[own + _TABLES]
+            has[own + _TABLES] += grown
             now_tables += grown
         elif op == MMAP:
-            own[_VMAS] += 1
-            own[_SPAN] += (start + count - 1) // entries - start // entries + 1
+            has[own + _VMAS] += 1
+            has[own + _SPAN] += (start + count - 1) // entries - start // entries + 1
             now_vmas += 1
         elif op in (MUNMAP, MPROTECT):
-            own[_VMAS] += 1
+            has[own + _VMAS] += 1
             now_vmas += 1
         elif op == FORK:
-            has[arg] = own
-            has[arg, _LIVES] = 1
-            now_mms, now_vmas, now_tables = now_mms + 1, now_vmas + own[_VMAS], now_tables + own[_TABLES]
+            for kind in range(_KINDS):
+                has[arg * _KINDS + kind] = has[own + kind]
+            has[arg * _KINDS + _LIVES] = 1
+            now_mms, now_vmas, now_tables = (
+                now_mms + 1,
+                now_vmas + has[own + _VMAS],
+                now_tables + has[own + _TABLES],
+            )
         elif op in (EXEC, EXIT):
             now_mms, now_vmas, now_tables = (
-                now_mms - own[_LIVES],
-                now_vmas - own[_VMAS],
-                now_tables - own[_TABLES],
+                now_mms - has[own + _LIVES],
+                now_vmas - has[own + _VMAS],
+                now_tables - has[own + _TABLES],
             )
-            own[:] = 0
+            for kind in range(_KINDS):
+                has[own + kind] = 0
             if op == EXEC:
-                own[_LIVES] = 1
+                has[own + _LIVES] = 1
                 now_mms += 1
                 for row in range(image_starts[arg], image_starts[arg + 1]):
                     first, pages = image_rows[row * EVENT_WORDS + 2], image_rows[row * EVENT_WORDS + 3]
-                    own[_SPAN] += (first + pages - 1) // entries - first // entries + 1
-                    own[_VMAS] += 1
+                    has[own + _SPAN] += (first + pages - 1) // entries - first // entries + 1
+                    has[own + _VMAS] += 1
                     now_vmas += 1
         mms, vmas, tables = max(mms, now_mms), max(vmas, now_vmas), max(tables, now_tables)
     return mms, vmas, tables

@@ -40,13 +40,13 @@ from simcore.heap import (
     TABLE_WRITABLE,
     WRITE,
 )
-from simcore.jit import jit
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
 
-@jit
+@unit
 def replace_page(h: IntArray, mm: int, place: int, index: int) -> None:
     """Give a present pte of an anonymous page that others hold too a copy of its own."""
     table = table_at(h, mm, place)
@@ -70,7 +70,7 @@ def replace_page(h: IntArray, mm: int, place: int, index: int) -> None:
         h[NOW_PAGES] -= 1
 
 
-@jit
+@unit
 def swap_in(h: IntArray, mm: int, place: int, index: int, write: bool) -> None:  # noqa: FBT001 - numba takes no keywords
     """Make the page behind a swap entry present: read it back unless another pte has it present already.
 

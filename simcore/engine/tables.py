@@ -46,6 +46,7 @@ from simcore.heap import (
     WRITE,
 )
 from simcore.jit import jit, lowest, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -118,7 +119,7 @@ def extra_of(h: IntArray, table: int) -> int:
     return h[table + TABLE_EXTRA]
 
 
-@jit
+@unit
 def copy_record(h: IntArray, source: int) -> int:
     """Return a record with the same ptes, which hold the same pages; nothing is counted but who holds what."""
     table = take(h, TABLE)
@@ -146,7 +147,7 @@ def copy_record(h: IntArray, source: int) -> int:
     return table
 
 
-@jit
+@unit
 def diverge(h: IntArray, mm: int, place: int) -> int:
     """Return the table of a slot, its record copied first if other mms with an equal table share it."""
     table = table_at(h, mm, place)

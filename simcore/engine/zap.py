@@ -74,6 +74,7 @@ from simcore.heap import (
     ZERO,
 )
 from simcore.jit import jit, lowest, popcount
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
 DISCARD, UNMAP, UNMAP_ALL = range(3)  # keep the vmas; cut them; take all that an mm has
 
 
-@jit
+@unit
 def take_away(h: IntArray, mm: int, start: int, end: int, how: int) -> None:
     """Take away pages [start, end): ptes and, but for DISCARD, vmas and tables in whose span no vma is left."""
     if how == DISCARD and h[DONTNEED] == IGNORED:
@@ -184,7 +185,7 @@ def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
     h[mm + MM_POPULATED] -= tables
 
 
-@jit
+@unit
 def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, int]) -> None:
     """Zap what vanishes in one slot, in which ``vma`` is the first; free or drop the table if it may go."""
     start, end, unmaps = what
@@ -250,7 +251,7 @@ def free_slot(h: IntArray, mm: int, place: int) -> None:
     free_table(h, table)
 
 
-@jit
+@unit
 def _zap(h: IntArray, mm: int, place: int, vma: int, indices: tuple[int, int]) -> None:
     """Clear the ptes at indices [low, high), which a vma has in a table of one mm's own."""
     low, high = indices
