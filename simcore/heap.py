@@ -22,7 +22,7 @@ region     words                       holds
 ========== =========================== ===================================================================
 constants  from 0                      sizes and the design's axis values; where regions start
 arena      TOP, FREE, WORDS            first unused word; first free record and size of each kind of record
-levels     NOW, HIGH                   what exists now; the highest value of each level of LEVELS
+levels     NOW, HIGH                   what exists now; its highest values, and that of leaf and upper tables together
 acts       ACTS_AT                     acts of the current event
 buckets    BUCKETS                     hash of act vectors: first vector of each chain
 masks      N_MASKS rows                scratch of the event at hand
@@ -48,7 +48,7 @@ memo       see MEMO_*                  what fork and immediate exec or exit of t
 
 from __future__ import annotations
 
-from simcore.acts import ACTS, LEVELS
+from simcore.acts import ACTS
 from simcore.events import VmaKind
 
 # constants
@@ -72,8 +72,9 @@ TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(2
     LAST_VECTOR,
     PAIR,
     ROOM_FOR_PAGE,
-) = range(34, 47)
-PAIR_LEVELS, N_LEVELS = 47, 8  # levels at the last event of a pair, see simcore.engine.memo
+    TOUCHES,
+) = range(34, 48)
+PAIR_LEVELS, N_LEVELS = 48, 8  # levels at the last event of a pair, see simcore.engine.memo
 
 # values of axes, in the order of simcore.designs.AXES
 COPY, LINK, LINK_IF_MORE_THAN, DEFERRED = range(4)  # FORK
@@ -102,7 +103,7 @@ NOW_MMS, NOW_LEAVES, NOW_UPPERS, NOW_CHARGED, NOW_RMAP, NOW_PAGES, NOW_CACHE, NO
 )
 HIGH = NOW + N_LEVELS
 
-ACTS_AT = HIGH + len(LEVELS)
+ACTS_AT = HIGH + N_LEVELS + 1
 BUCKETS = ACTS_AT + len(ACTS)
 N_BUCKETS = 1024
 FIXED_WORDS = BUCKETS + N_BUCKETS
@@ -141,6 +142,7 @@ PLACE_NUMBER, PLACE_UPPERS = range(2)
 SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
 FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
+FILE_PTE_SHIFT = 2  # by which a file page's word is shifted to give its ptes
 MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_SLOTS = range(7)
 VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = (
     range(10)

@@ -10,22 +10,14 @@ from simcore.heap import (
     ACT_ORDER,
     ACTS_AT,
     BUCKETS,
-    CHAIN,
     HIGH,
     LAST_VECTOR,
     N_BUCKETS,
     N_FAULT_ACTS,
-    NOW_CACHE,
-    NOW_CHARGED,
+    N_LEVELS,
+    NOW,
     NOW_LEAVES,
-    NOW_MMS,
-    NOW_PAGES,
-    NOW_RMAP,
-    NOW_RSS,
     NOW_UPPERS,
-    PAGE_BYTES,
-    RMAP,
-    RMAP_BYTES,
     VECTOR,
     VECTOR_ACTS,
     VECTOR_KIND,
@@ -159,15 +151,7 @@ def _equals(h: IntArray, vector: int, acts: int) -> bool:
 
 @jit
 def sample(h: IntArray) -> None:
-    """Keep the highest value of each level; the order is that of simcore.acts.LEVELS."""
-    tables = h[NOW_LEAVES] + h[NOW_UPPERS]
-    elements = h[NOW_RMAP] if h[RMAP] == CHAIN else 0
-    h[HIGH] = max(h[HIGH], h[NOW_MMS])
-    h[HIGH + 1] = max(h[HIGH + 1], h[NOW_LEAVES])
-    h[HIGH + 2] = max(h[HIGH + 2], h[NOW_UPPERS])
-    h[HIGH + 3] = max(h[HIGH + 3], tables * h[PAGE_BYTES])
-    h[HIGH + 4] = max(h[HIGH + 4], h[NOW_CHARGED] * h[PAGE_BYTES])
-    h[HIGH + 5] = max(h[HIGH + 5], elements * h[RMAP_BYTES])
-    h[HIGH + 6] = max(h[HIGH + 6], h[NOW_PAGES])
-    h[HIGH + 7] = max(h[HIGH + 7], h[NOW_CACHE])
-    h[HIGH + 8] = max(h[HIGH + 8], h[NOW_RSS])
+    """Keep the highest value of each level, and of all tables together."""
+    for level in range(N_LEVELS):
+        h[HIGH + level] = max(h[HIGH + level], h[NOW + level])
+    h[HIGH + N_LEVELS] = max(h[HIGH + N_LEVELS], h[NOW_LEAVES] + h[NOW_UPPERS])

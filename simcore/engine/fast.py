@@ -11,7 +11,7 @@ from simcore.engine.layout import new_heap, plain
 from simcore.engine.loop import FIRST_RARE, GROW, OVERRUN, begin, run, run_any
 from simcore.engine.views import Views
 from simcore.errors import InvariantViolation, LimitExceeded, Refusal
-from simcore.events import Op, Trace, describe
+from simcore.events import Trace, describe
 from simcore.heap import (
     ACT_ORDER,
     CHAIN,
@@ -20,6 +20,7 @@ from simcore.heap import (
     HAND_TASK,
     HAND_VPN,
     HIGH,
+    N_LEVELS,
     NEEDED,
     NOW,
     NOW_RMAP,
@@ -29,6 +30,7 @@ from simcore.heap import (
     ROOM_FOR_PAGE,
     SIZE,
     TOP,
+    TOUCHES,
     VECTOR_ACTS,
     VECTOR_KIND,
     VECTOR_TIMES,
@@ -68,7 +70,6 @@ class Engine:
         self._limit = limit
         self._run = run_any if (trace.events["op"] >= FIRST_RARE).any() else run
         self._position = 0
-        self._touches = 0
         ready(self._run)
         begin(self._h)
 
@@ -87,7 +88,6 @@ class Engine:
         end = len(self._trace) if stop is None else stop
         while self._position < end:
             status, at = self._run(self._h, self._raw, self._position, end)
-            self._touches += self._touched(self._position, at)
             self._position = at
             if status == GROW:
                 self._grow()
@@ -96,11 +96,6 @@ class Engine:
             elif status > 0:
                 self._position += 1
                 raise self._trace.refused(at, Refusal(status))
-
-    def _touched(self, first: int, last: int) -> int:
-        """Return how many pages events [first, last) touch."""
-        rows = self._raw[0].reshape(len(self._trace), -1)[first:last]
-        return int(rows[(rows[:, 0] == Op.READ) | (rows[:, 0] == Op.WRITE), 3].sum())
 
     def _grow(self) -> None:
         """Copy the heap to one at least twice as large, with room for the next event."""
@@ -129,15 +124,17 @@ class Engine:
         rows = self._h[at + np.arange(VECTOR_WORDS)]
         acts = rows[:, VECTOR_ACTS + _COLUMNS]
         vectors = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], acts)
-        gauges = np.concatenate([self._h[HIGH : HIGH + len(LEVELS)], list(self._levels().values())])
-        return Result(vectors.times @ vectors.acts, gauges, vectors, self._position, self._touches)
+        gauges = np.array([*self._levels(HIGH).values(), *self._levels(NOW).values()])
+        touches = int(self._h[TOUCHES])
+        return Result(vectors.times @ vectors.acts, gauges, vectors, self._position, touches)
 
-    def _levels(self) -> dict[str, int]:
-        """Return the levels that gauges sample."""
-        mms, leaves, uppers, charged, rmap, pages, cache, rss = self._h[NOW:HIGH].tolist()
+    def _levels(self, at: int) -> dict[str, int]:
+        """Return the levels that gauges sample, as they are (at NOW) or at their highest (HIGH)."""
+        mms, leaves, uppers, charged, rmap, pages, cache, rss = self._h[at : at + N_LEVELS].tolist()
+        tables = int(self._h[HIGH + N_LEVELS]) if at == HIGH else leaves + uppers
         page = int(self._h[PAGE_BYTES])
         elements = rmap * int(self._h[RMAP_BYTES]) if self._h[RMAP] == CHAIN else 0
-        values = (mms, leaves, uppers, (leaves + uppers) * page, charged * page, elements, pages, cache, rss)
+        values = (mms, leaves, uppers, tables * page, charged * page, elements, pages, cache, rss)
         return {level.name: value for level, value in zip(LEVELS, values, strict=True)}
 
     def snapshot(self) -> Snapshot:
@@ -155,7 +152,7 @@ class Engine:
             mms,
             tables,
             views.frames(tables),
-            self._levels(),
+            self._levels(NOW),
             int(h[NOW_RMAP]),
             hand=(int(h[HAND_TASK]), int(h[HAND_VPN])),
             evicted=views.file_pages(EVICTED),

@@ -8,7 +8,7 @@ from simcore.engine.around import map_blocks
 from simcore.engine.count import KIND_READ_FAULT, KIND_WRITE_FAULT, LEAF_LINKED, record
 from simcore.engine.frames import row_of
 from simcore.engine.records import charge_sharer, file_record, set_slot
-from simcore.engine.rows import BELOW, bit_of, mask, within, word_of, words_of
+from simcore.engine.rows import BELOW, bit_of, mask, rest_of, within, word_of, words_of
 from simcore.engine.serve import map_zero_pages, serve_write, table_only
 from simcore.engine.serve_files import map_file_pages
 from simcore.engine.sharing import make_own
@@ -231,7 +231,7 @@ def _serve_read(h: IntArray, mm: int, vma: int, place: int, words: Words) -> Non
             while swapped:
                 swap_in(h, mm, place, word * 64 + lowest(swapped), False)  # noqa: FBT003 - numba takes no keywords
                 record(h, KIND_READ_FAULT, 1)
-                swapped &= swapped - 1
+                swapped = rest_of(swapped)
         h[absent + word] = bits
         left |= bits
     if left == 0:

@@ -9,6 +9,7 @@ from simcore.engine.rows import bit_of, clear_row, copy_row, is_empty, mask, wor
 from simcore.heap import (
     BASE,
     CARRY,
+    FRESH,
     MOST_SHARES,
     OWN,
     PART,
@@ -292,6 +293,34 @@ def home_of(h: IntArray, table: int, index: int) -> int:
             return h[share + SHARE_HOME]
         share = h[share + SHARE_NEXT]
     return 0
+
+
+@jit
+def alike(h: IntArray, table: int, rest: int, words: tuple[int, int], index: int) -> int:
+    """Find the ptes of a row ``rest`` whose frames have the home and the number of holders of that at an index.
+
+    They move from ``rest`` to the scratch row FRESH; returns the number of holders.
+    """
+    word, bit, equal = word_of(index), bit_of(index), mask(h, FRESH)
+    home, held, share = table, row_of(h, table, OWN), h[table + TABLE_SHARES]
+    if h[held + word] & bit == 0:
+        home, held = h[table + TABLE_BASE], row_of(h, table, BASE)
+    while h[held + word] & bit == 0:
+        home, held, share = h[share + SHARE_HOME], share + SHARE_ROW, h[share + SHARE_NEXT]
+    for each in range(words[0], words[1]):
+        h[equal + each] = h[rest + each] & h[held + each]
+    found, weight = 1, 1
+    at = h[home + TABLE_SLICES]
+    while at:
+        differs = -1 if h[at + SLICE_ROW + word] & bit == 0 else 0
+        for each in range(words[0], words[1]):
+            h[equal + each] &= h[at + SLICE_ROW + each] ^ differs
+        found += weight & ~differs
+        weight *= 2
+        at = h[at + SLICE_NEXT]
+    for each in range(words[0], words[1]):
+        h[rest + each] ^= h[equal + each]
+    return found
 
 
 @jit

@@ -71,6 +71,7 @@ from simcore.heap import (
     TASK_MM,
     TASK_WAITS,
     TOP,
+    TOUCHES,
     USER_PAGES,
     VMA_END,
     VMA_SHIFT,
@@ -129,6 +130,7 @@ def run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
         if op != FORK:
             note(h, mm)
         if op in (READ, WRITE):
+            h[TOUCHES] += event[3]
             h[LAST_VECTOR] = 0
             touch(h, mm, event, pages)
             if h[LAST_VECTOR] == 0 and not waited:  # no page faulted

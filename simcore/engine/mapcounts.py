@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.frames import holders, home_of, row_of
 from simcore.engine.records import task_record
-from simcore.engine.rows import bit_of, mask, word_of
+from simcore.engine.rows import bit_of, mask, rest_of, word_of
 from simcore.engine.tables import is_linked, table_at
 from simcore.heap import (
     BASE,
@@ -69,7 +69,7 @@ def chain_lengths(h: IntArray, place: int, table: int, row: int) -> int:
                 home = home_of(h, table, index)
                 if home:
                     total += present_mapcount(h, place, index, home)
-                bits &= bits - 1
+                bits = rest_of(bits)
         return total
     total += _held_lengths(h, table, row_of(h, table, OWN), row)
     if h[table + TABLE_BASE]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.heap import MASKS_AT, ROW
-from simcore.jit import ENABLED, jit, popcount
+from simcore.jit import ENABLED, jit, lowest, popcount
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 # Tables, since shifting a one into bit 63 is no int64 where the JIT is off.
 BIT = np.array([1 << bit for bit in range(63)] + [-(1 << 63)], np.int64)
 BELOW = np.array([(1 << bits) - 1 for bits in range(63)] + [(1 << 63) - 1, -1], np.int64)  # the lowest bits
+# For each size of blocks up to 64: the bits at which blocks of that size start in a word.
+BLOCK_STARTS = np.array(
+    [0] + [np.bitwise_or.reduce(BIT[::size]) for size in range(1, 65)],
+    np.int64,
+)
 
 
 @jit
@@ -35,6 +40,14 @@ def bit_of(index: int) -> int:
     if ENABLED:
         return 1 << (index & 63)
     return BIT[index & 63]
+
+
+@jit
+def rest_of(bits: int) -> int:
+    """Return a word without its lowest set bit."""
+    if ENABLED:  # where nothing is compiled, one less than the lowest number is no int64
+        return bits & (bits - 1)
+    return bits ^ BIT[lowest(bits)]
 
 
 @jit

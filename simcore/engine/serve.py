@@ -17,19 +17,21 @@ from simcore.engine.count import (
     KIND_READ_FAULT,
     KIND_WRITE_FAULT,
     PAGES_ZEROED,
+    RMAP_WALKED,
     TLB_PAGE,
     flush,
     record,
 )
-from simcore.engine.frames import find_shared, new_frames, release, row_of
+from simcore.engine.frames import alike, find_shared, new_frames, release, row_of
 from simcore.engine.fresh import copied_each, fill, new_page_each, privately_written
-from simcore.engine.rows import mask
+from simcore.engine.rows import mask, rest_of
 from simcore.engine.serve_files import write_absent_file, write_file_pages
 from simcore.engine.swapping import replace_page, swap_in
 from simcore.engine.tables import extra_of, table_at
 from simcore.heap import (
     CHAIN,
     FILE,
+    FRESH,
     KIND_A,
     KIND_B,
     KIND_C,
@@ -115,13 +117,34 @@ def _write_locked(h: IntArray, mm: int, vma: int, place: int, words: Words) -> N
     if n_shared == 0:
         return
     privately_written(h, vma, table)
-    if h[RMAP] == CHAIN or h[SWAPS] > 0:
+    if h[SWAPS] > 0:
         _copy_one_by_one(h, mm, place, words)
+        return
+    if h[RMAP] == CHAIN:
+        _copy_by_length(h, table, words)
         return
     release(h, table, shared, words)
     new_frames(h, table, shared, words)
     copied_each(h, n_shared)
     record(h, KIND_WRITE_FAULT, n_shared)
+
+
+@jit
+def _copy_by_length(h: IntArray, table: int, words: Words) -> None:
+    """Copy the shared pages behind ptes of row SHARED with pte_chains: those with chains as long cost the same."""
+    shared, rest, equal = mask(h, SHARED), mask(h, KIND_C), mask(h, FRESH)
+    for word in range(words[0], words[1]):
+        h[rest + word] = h[shared + word]
+    for word in range(words[0], words[1]):
+        while h[rest + word]:
+            h[RMAP_WALKED] += alike(h, table, rest, words, word * 64 + lowest(h[rest + word]))
+            pages = 0
+            for each in range(words[0], words[1]):
+                pages += popcount(h[equal + each])
+            release(h, table, equal, words)
+            new_frames(h, table, equal, words)
+            copied_each(h, pages)
+            record(h, KIND_WRITE_FAULT, pages)
 
 
 @jit
@@ -133,7 +156,7 @@ def _copy_one_by_one(h: IntArray, mm: int, place: int, words: Words) -> None:
     for word in range(words[0], words[1]):
         while h[rest + word]:
             index = word * 64 + lowest(h[rest + word])
-            h[rest + word] &= h[rest + word] - 1
+            h[rest + word] = rest_of(h[rest + word])
             h[FAULTS_COW_COPY] = 1
             replace_page(h, mm, place, index)
             flush(h, TLB_PAGE, 1)
@@ -154,7 +177,7 @@ def _serve_rarer_writes(h: IntArray, mm: int, vma: int, place: int, words: Words
         while bits:
             swap_in(h, mm, place, word * 64 + lowest(bits), True)  # noqa: FBT003 - numba takes no keywords
             record(h, KIND_WRITE_FAULT, 1)
-            bits &= bits - 1
+            bits = rest_of(bits)
     for word in range(words[0], words[1]):
         h[zero + word] = h[touched + word] & h[extra + ZERO * h[ROW] + word]
         h[file + word] = h[touched + word] & h[extra + FILE * h[ROW] + word] & ~h[write + word]

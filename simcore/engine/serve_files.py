@@ -19,8 +19,8 @@ from simcore.engine.count import (
 from simcore.engine.frames import new_frames, row_of
 from simcore.engine.fresh import copied_each, fill, new_page_each, privately_written
 from simcore.engine.records import bring_in, file_word, is_complete
-from simcore.engine.rows import BIT, clear_row, mask
-from simcore.engine.tables import count_file_row, extra_of, table_at
+from simcore.engine.rows import BIT, mask, rest_of
+from simcore.engine.tables import count_file_bits, extra_of, table_at
 from simcore.engine.vmas import first_page, is_private
 from simcore.heap import (
     CACHED,
@@ -28,6 +28,7 @@ from simcore.heap import (
     EVICTED,
     FILE,
     FILE_PTE,
+    FILE_PTE_SHIFT,
     FRESH,
     KIND_A,
     KIND_B,
@@ -63,17 +64,31 @@ def write_file_pages(h: IntArray, mm: int, vma: int, place: int, words: Words) -
     table = table_at(h, mm, place)
     row = mask(h, KIND_B)
     if h[RMAP] == CHAIN:
-        one = mask(h, KIND_C)
-        for word in range(words[0], words[1]):
-            bits = h[row + word]
-            while bits:
-                clear_row(h, one)
-                h[one + word] = BIT[lowest(bits)]
-                h[RMAP_WALKED] += count_file_row(h, vma, first_page(h, place), one, -1)
-                _own_copies(h, vma, table, one, (word, word + 1))
-                bits &= bits - 1
+        _copy_by_count(h, vma, place, table, words)
         return
     _own_copies(h, vma, table, row, words)
+
+
+@jit
+def _copy_by_count(h: IntArray, vma: int, place: int, table: int, words: Words) -> None:
+    """Do that with pte_chains: pages that have as many ptes cost the same."""
+    row, equal = mask(h, KIND_B), mask(h, KIND_C)
+    pages = file_word(h, vma, first_page(h, place))
+    for start in range(words[0], words[1]):
+        while h[row + start]:
+            ptes = h[pages + start * 64 + lowest(h[row + start])] >> FILE_PTE_SHIFT
+            for word in range(start, words[1]):
+                h[equal + word] = 0
+                bits = h[row + word]
+                while bits:
+                    page = pages + word * 64 + lowest(bits)
+                    if h[page] >> FILE_PTE_SHIFT == ptes:
+                        h[page] -= FILE_PTE
+                        h[equal + word] |= BIT[lowest(bits)]
+                    bits = rest_of(bits)
+                h[row + word] ^= h[equal + word]
+            h[RMAP_WALKED] += ptes
+            _own_copies(h, vma, table, equal, (start, words[1]))
 
 
 @jit
@@ -153,10 +168,10 @@ def _cache_apart(h: IntArray, vma: int, first: int, row: int, words: Words) -> N
             page = file_word(h, vma, first + word * 64 + lowest(bits))
             if h[page] & CACHED == 0:
                 if shm or h[page] & EVICTED:
-                    h[fresh + word] |= bits & -bits
+                    h[fresh + word] |= BIT[lowest(bits)]
                 else:
                     bring_in(h, vma, page)
-            bits &= bits - 1
+            bits = rest_of(bits)
 
 
 @unit
@@ -215,10 +230,7 @@ def put_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[in
             h[write + word] |= bits
         pages += popcount(bits)
         if h[RMAP] == CHAIN:
-            first = first_page(h, place) + word * 64
-            while bits:
-                h[file_word(h, vma, first + lowest(bits))] += FILE_PTE
-                bits &= bits - 1
+            count_file_bits(h, vma, first_page(h, place) + word * 64, bits, 1)
     h[table + TABLE_PTES] += pages
     h[table + TABLE_MAPPED] += pages
     if writable:

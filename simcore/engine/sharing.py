@@ -131,8 +131,6 @@ def copy_deferred(h: IntArray, mm: int) -> None:
         table = table_at(h, mm, place)
         if table and h[table + TABLE_COUNT] > 1:
             unshare(h, mm, place)
-        elif table and h[mm + MM_SLOTS + place] & SLOT_WRITABLE == 0:
-            reopen(h, mm, place)
 
 
 @jit

@@ -8,7 +8,7 @@ from simcore.engine.arena import give, take
 from simcore.engine.count import LEAF_ALLOCATED, LEAF_FREED
 from simcore.engine.frames import copy_shares, end_home, new_record, row_of
 from simcore.engine.records import charge, file_record, file_word
-from simcore.engine.rows import count_row, within, words_of
+from simcore.engine.rows import BELOW, count_row, within, words_of
 from simcore.engine.vmas import first_page, high_index, is_private, low_index, vma_from
 from simcore.heap import (
     CHAIN,
@@ -17,6 +17,7 @@ from simcore.heap import (
     EXTRA,
     FILE,
     FILE_PTE,
+    FILE_PTE_SHIFT,
     FILE_TABLE,
     FORK,
     MM_SLOTS,
@@ -225,10 +226,21 @@ def count_file_row(h: IntArray, vma: int, first: int, row: int, change: int) -> 
     begin, end = words_of(low, high)
     before = 0
     for word in range(begin, end):
-        bits = h[row + word] & within(word, low, high)
-        while bits:
-            page = file_word(h, vma, first + word * 64 + lowest(bits))
-            before += h[page] // FILE_PTE
+        before += count_file_bits(h, vma, first + word * 64, h[row + word] & within(word, low, high), change)
+    return before
+
+
+@jit
+def count_file_bits(h: IntArray, vma: int, first: int, bits: int, change: int) -> int:
+    """Count ptes for or against their pages, given as bits from page ``first`` on; returns the counts summed before."""
+    at = file_word(h, vma, first)
+    before = 0
+    while bits:  # run by run: mostly all 64 pages at once
+        low = lowest(bits)
+        gap = ~(bits >> low)
+        run = min(lowest(gap), 64 - low) if gap else 64 - low
+        for page in range(at + low, at + low + run):
+            before += h[page] >> FILE_PTE_SHIFT
             h[page] += change * FILE_PTE
-            bits &= bits - 1
+        bits &= ~BELOW[low + run]
     return before

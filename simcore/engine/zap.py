@@ -18,7 +18,7 @@ from simcore.engine.count import (
 from simcore.engine.frames import home_of, leave_home, let_go, release, row_of
 from simcore.engine.mapcounts import chain_lengths, present_mapcount
 from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
-from simcore.engine.rows import BIT, clear_row, mask, within, words_of
+from simcore.engine.rows import BIT, clear_row, mask, rest_of, within, words_of
 from simcore.engine.sharing import drop, separate
 from simcore.engine.tables import count_file_row, diverge, end_table, free_table, is_linked, table_at
 from simcore.engine.vmas import cut, first_page, number_of, overlaps, remove_all, vma_from
@@ -375,7 +375,7 @@ def _zap_one_by_one(h: IntArray, mm: int, place: int, what: tuple[int, int, int,
         while both:
             bit = BIT[lowest(both)]
             index = word * 64 + lowest(both)
-            both &= both - 1
+            both = rest_of(both)
             if bits & bit:
                 held = present_mapcount(h, place, index, home_of(h, table, index))
                 h[RMAP_WALKED] += held if h[RMAP] == CHAIN else 0

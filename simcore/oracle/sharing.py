@@ -37,13 +37,14 @@ def separate(m: Machine, mm: Mm, number: int) -> None:
 
 
 def copy_deferred(m: Machine, mm: Mm) -> None:
-    """Copy every table that a child still shares, before it runs for the first time."""
+    """Copy every table that a child still shares, before it runs for the first time.
+
+    Whoever else needed one of them has given the child its copy, so no table is left to it as the last sharer.
+    """
     mm.pending = False
     for number, slot in sorted(mm.slots.items()):
         if slot.table.refcount > 1:
             unshare(m, mm, number)
-        elif not slot.writable:
-            reopen(m, mm, slot)
 
 
 def unshare(m: Machine, mm: Mm, number: int) -> None:
