@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 from numba.extending import intrinsic
 
-from simcore.sources import source_digest
+from simcore.sources import compiled_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def _cache_folder() -> Path | None:
     """Return a writable folder for this version's compiled code, or None if there is none anywhere."""
     flags = f"{numba.__version__}-{platform.python_version()}-{'checked' if BOUNDSCHECK else 'fast'}"
     for base in _candidates():
-        folder = base / f"{source_digest()}-{flags}"
+        folder = base / f"{compiled_digest()}-{flags}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
