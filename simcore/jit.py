@@ -1,7 +1,7 @@
 """The one door to numba: ``jit`` compiles a function of the engine, with a cache that never serves stale code.
 
 numba's own cache looks at one file at a time and does not notice a changed callee elsewhere. So the folder of the
-cache is named by a hash of all sources and of the flags.
+cache is named by a hash of the flags and of the sources that compiled code depends on.
 
 Environment
 -----------
