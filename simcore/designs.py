@@ -58,7 +58,7 @@ AXES: dict[str, dict[str, str]] = {
     },
     "links": {
         "every": "any table may be linked",
-        "whole_anon": "only tables wholly inside one private anonymous vma, heap and stack excepted; other tables are copied",
+        "whole_anon": "only tables wholly inside one private anonymous vma, heap and stack excepted; other tables are copied; mprotect changes ptes of a linked table in place",
         "all_but_stack": "tables in which the stack lies are copied, all others are linked",
     },
     "unshare_on": {
@@ -92,7 +92,7 @@ AXES: dict[str, dict[str, str]] = {
     "charge": {
         "each": "a linked table counts in the VmPTE of each mm that reaches it",
         "owner": "a linked table counts in the VmPTE of the mm that allocated it until that one leaves it; a last sharer who reuses it takes it over",
-        "forker": "a linked table counts in the VmPTE of the mm that allocated it until that one leaves it, then in nobody's",
+        "forker": "a linked table counts in the VmPTE of the mm that allocated it until that mm ends, even if it left the table before",
     },
 }  # fmt: skip
 

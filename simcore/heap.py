@@ -33,8 +33,8 @@ files      7 a file                    where page 0 would be, number of pages, l
                                        only), pages in the cache (or that exist, of a shm object), pages evicted,
                                        first table shared through the file
 file pages 1 a page                    1 if cached, 2 if evicted, plus 4 for each pte (with pte_chains only)
-mm         6 + S + U                   first vma, vmas, populated slots, pending, memo, has kin; table * 2 + writable
-                                       for each place, 0 if empty; 1 for each upper table that it has
+mm         7 + S + U                   first vma, vmas, populated slots, pending, memo, has kin, tables left but charged;
+                                       table * 2 + writable for each place, 0 if empty; 1 for each upper table it has
 vma        10                          start, end, kind, writable, file, offset, slot number less place, anon_vma,
                                        next
 table      15 + 5 R                    see TABLE_*: counts; then rows PRESENT, WRITE, OWN, USED, BASE
@@ -86,7 +86,7 @@ WRITE_AND_READ, ANY_FAULT = 1, 2  # UNSHARE_ON
 REUSE, REUSE_PROTECTED, COPIES = range(3)  # LAST_SHARER
 SOURCE_READ_ONLY, SOURCE_IF_TWO, SOURCE_WRPROTECT = range(3)  # SOURCE
 ZAP_UNSHARE, ZAP_EDGES, ZAP_WHOLE = range(3)  # ZAP; whole where fork never links
-CHARGE_EACH, CHARGE_OWNER = 0, 1  # CHARGE
+CHARGE_EACH, CHARGE_OWNER, CHARGE_FORKER = range(3)  # CHARGE
 
 # arena
 MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, MEMO = range(8)
@@ -143,7 +143,7 @@ SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
 FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
 FILE_PTE_SHIFT = 2  # by which a file page's word is shifted to give its ptes
-MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_SLOTS = range(7)
+MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_LEFT, MM_SLOTS = range(8)
 VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = (
     range(10)
 )

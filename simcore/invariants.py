@@ -137,7 +137,7 @@ class _Recount:
         upper = sum(len(mm.uppers) + 1 for mm in self.live.values())
         owned = sum(view.owner is not None for view in self.state.tables.values())
         each = sum(len(mm.slots) for mm in self.live.values())
-        charged = sum(len(mm.uppers) for mm in self.live.values())
+        charged = sum(len(mm.uppers) + mm.left_charged for mm in self.live.values())
         charged += owned if design.charge in ("owner", "forker") else each
         counted = {
             "mms": len(self.live),

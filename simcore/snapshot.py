@@ -23,12 +23,16 @@ class VmaView(NamedTuple):
 
 
 class MmView(NamedTuple):
-    """An mm: vmas in address order; slot -> (table, writable); upper tables as (level, index); has it still to copy."""
+    """An mm: vmas in address order; slot -> (table, writable); upper tables as (level, index); has it still to copy.
+
+    ``left_charged`` is how many tables it is charged for though it has left them.
+    """
 
     vmas: list[VmaView]
     slots: dict[int, tuple[int, bool]]
     uppers: set[tuple[int, int]]
     pending: bool = False
+    left_charged: int = 0
 
 
 class TableView(NamedTuple):

@@ -137,7 +137,8 @@ _SHARED_WRITES = {
 _CHARGE_AT_UNSHARE = {
     "each": "The copy counts in its mm's VmPTE where the old table did.",
     "owner": "The copy counts in its mm's VmPTE; a last sharer who reuses a table takes it over into its own.",
-    "forker": "The copy counts in its mm's VmPTE; a last sharer who reuses a table is not charged for it.",
+    "forker": "The copy counts in its mm's VmPTE, beside the old table if that was charged to it; a last sharer who "
+    "reuses a table is not charged for it.",
 }
 
 _DONTNEED = {
@@ -185,7 +186,7 @@ _CREATION_AT_EXEC = {
 _CHARGE_AT_EXIT = {
     "each": "What it was charged for linked tables ends with it; every other sharer is charged already.",
     "owner": "Linked tables that it allocated count in nobody's VmPTE until a last sharer reuses them.",
-    "forker": "Linked tables that it allocated count in nobody's VmPTE from then on.",
+    "forker": "Linked tables that it allocated counted in its VmPTE to the end, and count in nobody's from then on.",
 }
 _RECLAIM = {
     "scan": "Reclaim walks the ptes of one mm after another and unmaps the pages it meets; a page is free once its last "

@@ -12,13 +12,16 @@ from simcore.engine.tables import diverge, table_at
 from simcore.engine.vmas import first_page, is_private, number_of, split, vma_from
 from simcore.heap import (
     ENTRIES,
+    LINKS,
     PRESENT,
+    TABLE_KEY,
     TABLE_WRITABLE,
     VMA_END,
     VMA_NEXT,
     VMA_SHIFT,
     VMA_START,
     VMA_WRITABLE,
+    WHOLE_ANON,
     WRITE,
 )
 from simcore.jit import jit, popcount
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
     """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
 
-    CoWable ptes are never made writable here: their next write is a fault.
+    Not where fork links tables of one anonymous vma only: there nobody gains a permission by it. CoWable ptes are
+    never made writable here: their next write is a fault.
     """
     vma = vma_from(h, mm, start)
     while vma and h[vma + VMA_START] < end:
@@ -45,7 +49,8 @@ def protect(h: IntArray, mm: int, start: int, end: int, writable: int) -> None:
             if table_at(h, mm, place):
                 first = first_page(h, place)
                 indices = (max(low - first, 0), min(high - first, h[ENTRIES]))
-                separate(h, mm, place)
+                if h[LINKS] != WHOLE_ANON or h[table_at(h, mm, place) + TABLE_KEY]:
+                    separate(h, mm, place)
                 _change_ptes(h, mm, place, vma, (indices[0], indices[1], writable))
         if h[vma + VMA_START] < start:
             vma = split(h, mm, vma, start)

@@ -30,6 +30,7 @@ from simcore.heap import (
     MEMO,
     MM,
     MM_KIN,
+    MM_LEFT,
     MM_MEMO,
     MM_PENDING,
     MM_POPULATED,
@@ -114,6 +115,8 @@ def free_mm(h: IntArray, mm: int) -> None:
         h[mm + MM_MEMO] = 0
     h[mm + MM_PENDING] = 0
     h[mm + MM_KIN] = 0
+    h[NOW_CHARGED] -= h[mm + MM_LEFT]
+    h[mm + MM_LEFT] = 0
     give(h, MM, mm)
     h[NOW_MMS] -= 1
     upper_tables(h, -1)

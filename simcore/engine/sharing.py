@@ -38,6 +38,7 @@ from simcore.engine.tables import (
 from simcore.heap import (
     CHAIN,
     CHARGE,
+    CHARGE_FORKER,
     CHARGE_OWNER,
     COPIES,
     DEFERRED,
@@ -46,6 +47,7 @@ from simcore.heap import (
     FORK,
     GONE,
     LAST_SHARER,
+    MM_LEFT,
     MM_PENDING,
     MM_SLOTS,
     NOW_LEAVES,
@@ -209,7 +211,11 @@ def leave(h: IntArray, mm: int, table: int) -> None:
     h[NOW_RSS] -= h[table + TABLE_MAPPED]
     if h[PER_SHARER] and h[RMAP]:
         h[NOW_RMAP] -= h[table + TABLE_MAPPED]
-    uncharge(h, table, mm)
+    if h[CHARGE] == CHARGE_FORKER and h[table + TABLE_OWNER] == mm and h[table + TABLE_COUNT] > 0:
+        h[table + TABLE_OWNER] = 0
+        h[mm + MM_LEFT] += 1
+    else:
+        uncharge(h, table, mm)
 
 
 @jit

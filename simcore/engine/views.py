@@ -27,6 +27,7 @@ from simcore.heap import (
     FORK,
     MEMO,
     MM,
+    MM_LEFT,
     MM_MEMO,
     MM_PENDING,
     MM_SLOTS,
@@ -166,7 +167,7 @@ class Views:
         first = mm + MM_SLOTS + int(h[PLACES])
         uppers = {(int(level), int(at)) for level, at, _, _ in spans[h[first : first + h[UPPERS]] == 1]}
         slots = {number: (self.name(mm, table), open_) for number, (table, open_) in self.slots[mm].items()}
-        return MmView(vmas, slots, uppers, bool(h[mm + MM_PENDING]))
+        return MmView(vmas, slots, uppers, bool(h[mm + MM_PENDING]), int(h[mm + MM_LEFT]))
 
     def is_linked(self, table: int) -> bool:
         """Return whether the count of a record is its refcount."""

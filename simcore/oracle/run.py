@@ -284,6 +284,7 @@ class Oracle:
             return
         unmap(self.m, mm, 0, self.m.geometry.user_pages)
         self.m.upper_tables(-1)
+        self.m.levels["charged_tables"] -= mm.left_charged
         self.m.levels["mms"] -= 1
         self.m.flush("mm")
 
@@ -343,6 +344,7 @@ class Oracle:
                     {number: (id(slot.table), slot.writable) for number, slot in mm.slots.items()},
                     set(mm.uppers),
                     mm.pending,
+                    mm.left_charged,
                 )
                 for key, mm in mms.items()
             },

@@ -110,7 +110,11 @@ def leave(m: Machine, mm: Mm, table: LeafTable) -> None:
     m.levels["rss_pages"] -= table.mapped()
     if m.design.page_refs == "per_sharer" and m.design.rmap != "none":
         m.levels["rmap_elements"] -= table.mapped()
-    m.uncharge(table, mm)
+    if m.design.charge == "forker" and table.owner is mm and table.refcount > 0:
+        table.owner = None
+        mm.left_charged += 1
+    else:
+        m.uncharge(table, mm)
 
 
 def drop(m: Machine, mm: Mm, number: int) -> None:

@@ -113,13 +113,15 @@ class Mm:
     """An address space: vmas in address order, slots by number, upper tables by (level, index).
 
     Level 2 is the level just above the leaf tables; the pgd, always there, is not listed. ``pending``: a child that
-    has not run yet and will copy its linked tables first.
+    has not run yet and will copy its linked tables first. ``left_charged`` is how many tables it is charged for though
+    it has left them.
     """
 
     vmas: list[Vma] = field(default_factory=list)
     slots: dict[int, Slot] = field(default_factory=dict)
     uppers: set[tuple[int, int]] = field(default_factory=set)
     pending: bool = False
+    left_charged: int = 0
 
     def vma_at(self, vpn: int) -> Vma | None:
         """Return the vma that holds the page."""

@@ -91,13 +91,14 @@ def free_uppers(m: Machine, mm: Mm) -> None:
 def protect(m: Machine, mm: Mm, start: int, end: int, *, writable: bool) -> None:
     """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
 
-    CoWable ptes are never made writable here: their next write is a fault.
+    Not where fork links tables of one anonymous vma only: there nobody gains a permission by it. CoWable ptes are
+    never made writable here: their next write is a fault.
     """
     gone, _ = parts(mm, start, end)
     changing = [vma for vma in gone if vma.writable != writable]
     for number in sorted(mm.slots):
         within = [vma for vma in changing if vma.overlaps(m.span(number))]
-        if within:
+        if within and not (m.design.links == "whole_anon" and mm.slots[number].table.file_key is None):
             separate(m, mm, number)
         for vma in within:
             change_ptes(m, mm.slots[number].table, number, vma, writable=writable)

@@ -124,11 +124,15 @@ def test_page_refs__change_references_and_visits_only():
 
 @pytest.mark.parametrize("charge", ["owner", "forker"])
 def test_charge__changes_the_charge_alone(charge):
-    """Whoever pays for a table, the machine is the same; what one mm is charged with is never more than each pays."""
+    """Whoever pays for a table, the machine is the same; an owner alone never pays more than each sharer would.
+
+    A forker can: it goes on paying for tables that it has left.
+    """
     single = derived("single", DESIGNS["linus_pmd"], {"charge": charge})
     for each, one in counted("linus_pmd", single):
         assert different(each, one) <= {"pgtable_charged_bytes_max", "pgtable_charged_bytes_end"}
-        assert one["pgtable_charged_bytes_end"] <= each["pgtable_charged_bytes_end"]
+        if charge == "owner":
+            assert one["pgtable_charged_bytes_end"] <= each["pgtable_charged_bytes_end"]
 
 
 # one mm

@@ -145,6 +145,36 @@ def test_charge__the_childs_copy_counts_for_the_child():
     assert charged(parent_with_three_pages("odf").fork(0, 1).write(1, 0).end()) == 2
 
 
+def test_charge__a_forker_pays_for_a_table_that_it_has_left_until_it_ends():
+    """Its write copies the linked table: it is charged for the copy and for the one it left, whoever frees that."""
+    story = parent_with_three_pages("odf").fork(0, 1).write(0, 0)
+    assert charged(story.end()) == 2
+    story.exit(1)
+    state = story.end()
+    assert state.levels["leaf_tables"] == 1
+    assert charged(state) == 2
+    story.exit(0)
+    assert charged(story.end()) == 0
+
+
+def test_charge__a_forker_that_unmaps_pays_on():
+    """Its munmap copies the linked table and frees the copy; the one that the child keeps stays charged to it."""
+    story = parent_with_three_pages("odf").fork(0, 1).munmap(0, 0, 4)
+    state = story.end()
+    assert state.levels["leaf_tables"] == 1
+    assert charged(state) == 1
+
+
+def test_mprotect__changes_a_linked_table_in_place():
+    """Nobody gains a permission by it; the child, which may still write, copies the table when it does."""
+    story = parent_with_three_pages("odf").fork(0, 1).mprotect(0, 0, 4, writable=False)
+    story.among(ptes_changed_mprotect=3, leaf_tables_unshared=0)
+    assert charged(story.end()) == 1
+    story.write(1, 0, 3).among(leaf_tables_unshared=1, faults_cow_copy=3)
+    story.read(0, 0, 3).among(faults_zero_page=0)
+    story.end()
+
+
 def test_charge__a_last_sharer_is_never_charged_for_what_it_took_over():
     """The forker has gone and its VmPTE with it; the child reopens the table, uses it, and pays for none."""
     story = parent_with_three_pages("odf").fork(0, 1).exit(0).write(1, 0, 3)

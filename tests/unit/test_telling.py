@@ -105,7 +105,7 @@ def test_design__of_which_nothing_is_linked_is_told_without_linked_tables():
         ("odf", "fork", "Only a table wholly inside one private anonymous vma is linked, heap and stack excepted"),
         ("odf", "write fault", "its CoWable ptes are made read-only first"),
         ("odf", "zap", "madvise(DONTNEED) does nothing"),
-        ("odf", "exit", "count in nobody's VmPTE from then on"),
+        ("odf", "exit", "counted in its VmPTE to the end"),
         ("async_fork", "fork", "Before the child runs for the first time it copies every table that is still linked"),
         ("async_fork", "write fault", "first gives each such child a copy"),
         ("async_fork", "zap", "unshared first, whatever part of it vanishes"),
