@@ -237,7 +237,7 @@ def _tree(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
 
     if isinstance(value, str):
         name = choice(value, SHIPPED, "listing", place)
-        return None if name is None else _listed(SHIPPED[name], name, place)
+        return None if name is None else _listed(SHIPPED[name].text, name, place)
     if not isinstance(value, dict):
         place.fault(f"{shown(value)} is {kind_of(value)}; a tree is {_TREES}")
         return None

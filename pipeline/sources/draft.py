@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 from pipeline.errors import RefusedError
 
+NAME_FOR_MISSING_ROOT = "init"
+
+# What the shape of a listing says.
+PARENTS = "parents"  # who started whom
+CGROUPS = "cgroups"  # which control group lies in which; parents are not told
+FLAT = "none"  # nothing: every process hangs below the root
+
 
 class ListingError(RefusedError):
     """A text is no listing of processes; the message says where, what is allowed and what to do."""
@@ -22,27 +29,40 @@ class Warned(NamedTuple):
     text: str
 
 
+class Line(NamedTuple):
+    """A line of a listing without what mail, HTML and terminals put into it; ``number`` counts from 1."""
+
+    number: int
+    text: str
+
+
 class Drawn(NamedTuple):
     """A process as it is drawn: once for a whole group of equal ones.
 
     ``parent`` is an index into the draft, -1 for the root; ``copies`` is the N of ``N*[...]`` and multiplies
-    everything below as well; ``line`` counts from 1.
+    everything below as well; ``line`` counts from 1. ``kernel_thread`` is None where only name and parent tell;
+    ``rss_kib`` is the resident size in KiB, None where the listing does not give it.
     """
 
     name: str
     parent: int
     copies: int
     line: int
+    kernel_thread: bool | None = None
+    rss_kib: int | None = None
 
 
 @dataclass
 class Draft:
     """The processes of a listing, root first and every parent before its children.
 
-    ``threads`` are drawn things that are threads of a process, not processes. ``refused`` says why the text is
-    refused though it is drawn in a known way; empty if it is not.
+    ``format`` is what the listing looks like, in words. ``shape`` is PARENTS, CGROUPS or FLAT. ``threads`` are drawn
+    things that are threads of a process, not processes. ``refused`` says why the text is refused though it looks like
+    a listing; empty if it is not.
     """
 
+    format: str = ""
+    shape: str = PARENTS
     processes: list[Drawn] = field(default_factory=list)
     threads: list[Drawn] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)

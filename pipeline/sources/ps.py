@@ -1,0 +1,215 @@
+"""The tables of ps: with PPID (``ps -ef``, ``axjf``, ``alx``), drawn as a forest (``auxf``, ``axf``), or flat (``aux``).
+
+PPID says who started whom, and where it stands the drawing is not needed. In a forest ``\\_`` hangs a process below the
+nearest one above it that stands further left. Rows of threads (``-L``, ``-T``) are folded into their process.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipeline.sources.commands import command_name
+from pipeline.sources.draft import FLAT, NAME_FOR_MISSING_ROOT, Draft, Drawn
+from pipeline.sources.ordering import in_order
+from pipeline.sources.ps_rows import columns_of, usual_columns
+
+if TYPE_CHECKING:
+    from pipeline.sources.draft import Line
+    from pipeline.sources.ps_rows import Columns, Row
+
+_BRANCH = re.compile(r"([\s|]*)\\_ ?")
+_THREADS = ("LWP", "SPID", "TID")
+_RESIDENT = ("RSS", "RSZ")
+_VIRTUAL = ("VSZ", "VSIZE", "SZ")
+
+
+def read_ps(lines: list[Line]) -> Draft | None:
+    """Return the processes of a table of ps, None if the text holds none."""
+    draft = Draft()
+    found = _table(lines, draft)
+    if found is None:
+        return None
+    columns, rows = found
+    if not rows:
+        draft.refused = "a header of ps and no row below it; save a listing with: ps -ef > FILE"
+        return draft
+    processes = _folded(rows, draft)
+    forest = any(_BRANCH.match(row.command) for row in processes)
+    if "PPID" in columns.names:
+        draft.format, place = f"ps with PPID ({_told(columns)})", _by_parent
+    elif forest:
+        draft.format, place = f"ps, drawn as a forest ({_told(columns)})", _by_drawing
+    elif set(columns.names) & set(_RESIDENT):
+        draft.format, draft.shape, place = f"ps, flat ({_told(columns)})", FLAT, _by_nothing
+    else:
+        draft.refused = (
+            f"line {rows[0].line}: rows of ps without parents and without memory figures ({_told(columns)}); PPID, RSS "
+            "or the drawing of ps f is needed; save a listing with: ps -ef > FILE"
+        )
+        return draft
+    if not processes:
+        draft.refused = f"line {rows[0].line}: only rows of threads; rows of processes are needed; save one with: ps -eLf"
+        return draft
+    drawn = [_drawn(row) for row in processes]
+    parents, root = place(processes, draft)
+    found_drawn = [each._replace(parent=parent) for each, parent in zip(drawn, parents, strict=True)]
+    in_order(draft, found_drawn, root, NAME_FOR_MISSING_ROOT)
+    return draft
+
+
+def _told(columns: Columns) -> str:
+    """Return the columns as the header has them."""
+    return " ".join(columns.names)
+
+
+def _table(lines: list[Line], draft: Draft) -> tuple[Columns, list[Row]] | None:
+    """Return the first table of a text, wrapped rows put together; None if there is none."""
+    for index, line in enumerate(lines):
+        columns = columns_of(line.text)
+        skipped = 1
+        if columns is None and "PID" in line.text and index + 1 < len(lines):
+            columns = columns_of(f"{line.text} {lines[index + 1].text.strip()}")  # a wrapped header
+            skipped = 2
+        if columns is not None:
+            if any(above.text for above in lines[:index]):
+                draft.warn(lines[0].number, f"the text before line {line.number} is no listing; left out")
+            return columns, _rows(lines[index + skipped :], columns, draft)
+    usual = usual_columns(lines)
+    if usual is None:
+        return None
+    header, columns = usual
+    first = next(index for index, line in enumerate(lines) if columns.row(line))
+    draft.warn(lines[first].number, f"the header is missing; the columns look like {header!r} and were taken so")
+    if any(above.text for above in lines[:first]):
+        draft.warn(lines[0].number, f"the text before line {lines[first].number} is no listing; left out")
+    return columns, _rows(lines[first:], columns, draft)
+
+
+def _rows(lines: list[Line], columns: Columns, draft: Draft) -> list[Row]:
+    """Return the rows of a table up to its end or the next header."""
+    rows: list[Row] = []
+    strays: list[Line] = []
+    width, above = _wrapped_at(lines, columns), 0
+    for line in lines:
+        rest_of_above = above == width > 0 and not columns.in_line(line.text)
+        row = None if rest_of_above else columns.row(line)
+        above = len(line.text)
+        if row is not None:
+            for stray in strays:
+                _take_stray(stray, rows, draft)
+            strays = []
+            rows.append(row)
+        elif columns_of(line.text) is not None:
+            draft.warn(line.number, "a second listing begins here; it was left out")
+            break
+        elif line.text:
+            strays.append(line)
+    if strays and rows and not rows[-1].command.strip():
+        _take_stray(strays.pop(0), rows, draft)
+    if strays:
+        draft.warn(strays[0].number, "the listing ends above this line; what follows was left out")
+    return rows
+
+
+def _wrapped_at(lines: list[Line], columns: Columns) -> int:
+    """Return the width at which a terminal wrapped the rows of a table, 0 if it did not.
+
+    It did if a line of the greatest length goes on in a line that is no row, and the table goes on after that. Then
+    a number at the beginning of a rest may look like that of a process.
+    """
+    width = max((len(line.text) for line in lines), default=0)
+    fits = columns.pattern.match
+    for above, line, below in zip(lines, lines[1:], lines[2:], strict=False):
+        if len(above.text) == width and line.text and not fits(line.text) and fits(below.text):
+            return width
+    return 0
+
+
+def _take_stray(stray: Line, rows: list[Row], draft: Draft) -> None:
+    """Take a line that is no row as the rest of the command above it."""
+    if not rows:
+        draft.warn(stray.number, "no row of the table; left out")
+        return
+    if not rows[-1].command.strip():
+        rows[-1] = rows[-1]._replace(command=stray.text)
+    draft.warn(stray.number, "no row begins here; taken as the rest of the line above")
+
+
+def _folded(rows: list[Row], draft: Draft) -> list[Row]:
+    """Return the rows of processes; the others of a process are its threads, or the same pid a second time."""
+    by_pid: dict[int, Row] = {}
+    last = -1
+    for row in rows:
+        pid = row.number("PID")
+        if pid is None or (pid in by_pid and any(heading in row.cells for heading in _THREADS)):
+            if last >= 0:
+                draft.threads.append(Drawn("{thread}", 0, 1, row.line))
+            continue
+        last = pid
+        if pid in by_pid:
+            draft.warn(row.line, f"PID {pid} stands in line {by_pid[pid].line} already; left out")
+            continue
+        by_pid[pid] = row
+    return list(by_pid.values())
+
+
+def _drawn(row: Row) -> Drawn:
+    """Return the process of a row, without its place."""
+    name, bracketed, defunct = command_name(_BRANCH.sub("", row.command, count=1))
+    virtual, resident = row.number(*_VIRTUAL), row.number(*_RESIDENT)
+    zombie = defunct or row.cells.get("STAT", row.cells.get("S", "")).startswith("Z")
+    kernel: bool | None = None
+    if zombie or virtual or resident:
+        kernel = False
+    elif bracketed or (virtual == 0 and not resident):
+        kernel = True
+    elif row.command.lstrip().startswith("/") or " " in row.command.strip():
+        kernel = False  # a path or an argument
+    return Drawn(name, -1, 1, row.line, kernel, resident or None)
+
+
+def _by_parent(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
+    """Return the parent of each row, -1 for those below the root, and the root if it is listed."""
+    index_of = {row.number("PID"): index for index, row in enumerate(rows)}
+    wanted = [row.number("PPID") or 0 for row in rows]
+    root = index_of.get(1)
+    if root is None:
+        outside = [index for index, ppid in enumerate(wanted) if ppid not in index_of]
+        root = outside[0] if len(outside) == 1 else None
+    parents = []
+    for index, (row, ppid) in enumerate(zip(rows, wanted, strict=True)):
+        known = index_of.get(ppid, -1)
+        parents.append(known)
+        if known < 0 and ppid > 1 and index != root:
+            name = command_name(_BRANCH.sub("", row.command, count=1)).name
+            draft.warn(row.line, f"PID {ppid}, the parent of {name!r}, is not listed; the root was taken for it")
+    return parents, root
+
+
+def _by_drawing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
+    """Return the parent of each row by what is drawn before its command, -1 for those below the root; and the root."""
+    branches = [_BRANCH.match(row.command) for row in rows]
+    indents = [-1 if branch is None else len(branch[1]) for branch in branches]
+    if 0 in indents:  # ps puts a blank before the first sign
+        indents = [-1 if branch is None else branch[1].count("|") for branch in branches]
+        draft.warn(rows[0].line, "the indentation is lost; what hangs below what is told by bars alone")
+    parents: list[int] = []
+    above: list[tuple[int, int]] = []  # indent and row of those that may have children, from the left
+    for index, indent in enumerate(indents):
+        while above and above[-1][0] >= indent:
+            above.pop()
+        parents.append(above[-1][1] if above else -1)
+        above.append((indent, index))
+    root = next((index for index, row in enumerate(rows) if row.number("PID") == 1), None)
+    top = [index for index, parent in enumerate(parents) if parent < 0]
+    return parents, top[0] if root is None and len(top) == 1 else root
+
+
+def _by_nothing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
+    """Return that every row hangs below the root, and the root if it is listed."""
+    del draft  # nothing can be wrong with no order
+    root = next((index for index, row in enumerate(rows) if row.number("PID") == 1), None)
+    return [-1] * len(rows), root
+
+
