@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from pipeline.sources.draft import CGROUPS, FLAT
+from pipeline.sources.sizes import resident_figures
 
 if TYPE_CHECKING:
     from pipeline.sources.listing import Listing
@@ -11,27 +15,50 @@ if TYPE_CHECKING:
 _BAR = 40  # characters of the longest bar
 _FAMILIES_SHOWN = 10
 _WARNINGS_SHOWN = 10
+_COLUMNS = 80
+_SHAPES = {
+    CGROUPS: "It is a tree of control groups: which process is in which group, not who started whom. The first process of "
+    "a group stands for it, and the others hang below.",
+    FLAT: "It does not say who started whom, so there is no tree; only the memory figures can be used.",
+}
 
 
 def statistics(listing: Listing) -> dict[str, Any]:
     """Return the statistics of a listing's user processes, ready for JSON.
 
-    The root has depth 0. Shares are fractions from 0 to 1: ``leaf_share`` of all processes,
-    ``same_name_as_parent_share`` of those that have a parent. ``fan_out_histogram`` counts processes by their
-    number of children (as text, in ascending order). A family is a group of two or more children of one
-    process with one name; families are sorted by size, largest first.
+    ``shape`` is "parents", "cgroups" or "none"; with "none" there are no figures of a tree, see ``tree_figures``.
+    ``perhaps_threads`` counts processes that may be LinuxThreads. ``resident_kib`` is None without memory figures,
+    else see ``pipeline.sources.sizes.resident_figures``.
     """
     parents, names = listing.user_processes()
+    return {
+        "format": listing.format,
+        "shape": listing.shape,
+        "processes": len(parents),
+        "kernel_threads": len(listing.nodes) - len(parents),
+        "threads": listing.threads,
+        "perhaps_threads": listing.perhaps_threads,
+        **({} if listing.shape == FLAT else tree_figures(parents, names)),
+        "resident_kib": resident_figures(listing.resident_kib()),
+        "warnings": [{"line": line, "text": text} for line, text in listing.warnings],
+    }
+
+
+def tree_figures(parents: list[int], names: list[str]) -> dict[str, Any]:
+    """Return the figures of a tree whose root is process 0 and has depth 0.
+
+    Shares are fractions from 0 to 1: ``leaf_share`` of all processes, ``same_name_as_parent_share`` of those that
+    have a parent. ``fan_out_histogram`` counts processes by their number of children (as text, in ascending order).
+    A family is a group of two or more children of one process with one name; families are sorted by size, largest
+    first.
+    """
     depths = _depths(parents)
     children = Counter(parents[1:])
     fan_outs = [children[process] for process in range(len(parents))]
     alike = sum(name == names[parent] for name, parent in zip(names[1:], parents[1:], strict=True))
     leaves = fan_outs.count(0)
     return {
-        "processes": len(parents),
         "max_depth": max(depths),
-        "kernel_threads": len(listing.nodes) - len(parents),
-        "threads": listing.threads,
         "mean_depth": round(sum(depths) / len(depths), 4),
         "depth_histogram": _counted(depths),
         "fan_out_histogram": {str(size): count for size, count in sorted(Counter(fan_outs).items())},
@@ -43,7 +70,6 @@ def statistics(listing: Listing) -> dict[str, Any]:
         "same_name_as_parent": alike,
         "same_name_as_parent_share": round(alike / max(1, len(parents) - 1), 4),
         "same_name_families": _families(parents, names),
-        "warnings": [{"line": line, "text": text} for line, text in listing.warnings],
     }
 
 
@@ -79,24 +105,37 @@ def render(stats: dict[str, Any], title: str) -> str:
 
     ``stats`` is what ``statistics`` returns; ``title`` heads the text.
     """
-    parts = [[title, "=" * len(title)], _figures(stats), _depth_bars(stats), _fan_out_bars(stats)]
-    parts += [_families_told(stats["same_name_families"]), _warnings_told(stats["warnings"])]
+    parts = [[title, "=" * len(title)], _read_as(stats), _figures(stats)]
+    if stats["shape"] != FLAT:
+        parts += [_depth_bars(stats), _fan_out_bars(stats), _families_told(stats["same_name_families"])]
+    parts += [_sizes_told(stats["resident_kib"]), _warnings_told(stats["warnings"])]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _read_as(stats: dict[str, Any]) -> list[str]:
+    """Return what the listing was taken for, and what it does not say."""
+    told = f"Read as {stats['format']}. {_SHAPES.get(stats['shape'], '')}"
+    return textwrap.wrap(told.strip(), _COLUMNS)
 
 
 def _figures(stats: dict[str, Any]) -> list[str]:
     """Return one line per figure: what it is, how much, what it says."""
-    rows = (
+    rows = [
         ("user processes", stats["processes"], "each has an address space that fork copies or shares"),
         ("kernel threads", stats["kernel_threads"], "left out: they have no address space"),
         ("threads", stats["threads"], "left out: they use their process's address space"),
-        ("deepest process", stats["max_depth"], "forks between it and the root"),
-        ("mean depth", f"{stats['mean_depth']:.2f}", "forks between a process and the root"),
-        ("children of root", stats["children_of_root"], "started by the first process itself"),
-        ("largest fan-out", stats["largest_fan_out_below_root"], "children of one process, the root aside"),
-        ("leaves", stats["leaves"], f"processes without children: {stats['leaf_share']:.0%}"),
-        ("named like parent", stats["same_name_as_parent"], _alike_told(stats)),
-    )
+    ]
+    if stats["perhaps_threads"]:
+        rows.append(("perhaps threads", stats["perhaps_threads"], "LinuxThreads? counted as user processes"))
+    if stats["shape"] != FLAT:
+        rows += [
+            ("deepest process", stats["max_depth"], "forks between it and the root"),
+            ("mean depth", f"{stats['mean_depth']:.2f}", "forks between a process and the root"),
+            ("children of root", stats["children_of_root"], "started by the first process itself"),
+            ("largest fan-out", stats["largest_fan_out_below_root"], "children of one process, the root aside"),
+            ("leaves", stats["leaves"], f"processes without children: {stats['leaf_share']:.0%}"),
+            ("named like parent", stats["same_name_as_parent"], _alike_told(stats)),
+        ]
     return [f"{what:<18}{figure:>8}  {meaning}" for what, figure, meaning in rows]
 
 
@@ -134,10 +173,18 @@ def _families_told(families: list[dict[str, Any]]) -> list[str]:
     return ["families: siblings of one name, perhaps forked from one image", *lines, *rest]
 
 
+def _sizes_told(sizes: dict[str, Any] | None) -> list[str]:
+    """Return the resident sizes of the processes whose size is given."""
+    if sizes is None:
+        return []
+    quantiles = ", ".join(f"{name} {sizes[name] / 1024:,.1f}" for name in ("p10", "median", "p90", "max"))
+    return [f"resident size of {sizes['processes']} processes in MiB: {quantiles}"]
+
+
 def _warnings_told(warnings: list[dict[str, Any]]) -> list[str]:
     """Return the first warnings."""
     if not warnings:
         return []
     lines = [f"  line {each['line']}: {each['text']}" for each in warnings[:_WARNINGS_SHOWN]]
     more = len(warnings) - _WARNINGS_SHOWN
-    return ["repaired or not read", *lines, *([f"  and {more} more"] if more > 0 else [])]
+    return ["repaired or not read", *lines, *([f"  and {more} more (--json lists all)"] if more > 0 else [])]

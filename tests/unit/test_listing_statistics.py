@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.sources.listing import read_listing
-from pipeline.sources.shipped import SHIPPED
+from pipeline.sources.shipped import shipped_listing
 from pipeline.sources.statistics import render, statistics
 
 
@@ -14,14 +14,17 @@ def test_statistics__of_the_mails_tree():
 
     Depth 1: init's 25 children less keventd and kapm-idled. Depth 2: 8 apache, bash, http, kdeinit, mozilla-bin.
     Depth 3: xinit, 3 mozilla-bin. Then XFree86 and xfwm; xfce and xfgnome; gnome-terminal; bash and
-    gnome-pty-helpe; pstree. Named like their parent: 8 apache, bash, kdeinit, 1 + 3 mozilla-bin.
+    gnome-pty-helpe; pstree. Named like their parent: 8 apache, bash, kdeinit, 1 + 3 mozilla-bin; the last four are perhaps threads of one.
     """
-    stats = statistics(read_listing(SHIPPED["phillips-2002"]))
+    stats = statistics(shipped_listing("phillips-2002"))
     assert stats == {
+        "format": "pstree",
+        "shape": "parents",
         "processes": 48,
         "max_depth": 8,
         "kernel_threads": 2,
         "threads": 0,
+        "perhaps_threads": 4,
         "mean_depth": 2.1875,
         "depth_histogram": [1, 23, 12, 4, 2, 2, 1, 2, 1],
         "fan_out_histogram": {"0": 35, "1": 7, "2": 3, "3": 1, "8": 1, "23": 1},
@@ -38,6 +41,7 @@ def test_statistics__of_the_mails_tree():
             {"name": "getty", "parent": "init", "size": 5},
             {"name": "mozilla-bin", "parent": "mozilla-bin", "size": 3},
         ],
+        "resident_kib": None,
         "warnings": [],
     }
 
@@ -72,7 +76,7 @@ def test_families__are_siblings_not_just_namesakes():
 
 def test_render__shows_every_figure_and_fits_a_terminal():
     """The text holds the figures with a word on each, a bar per depth, and no line above 80 columns."""
-    text = render(statistics(read_listing(SHIPPED["phillips-2002"])), "phillips-2002")
+    text = render(statistics(shipped_listing("phillips-2002")), "phillips-2002")
     lines = text.splitlines()
     assert lines[:2] == ["phillips-2002", "============="]
     assert max(map(len, lines)) <= 80
@@ -101,4 +105,4 @@ def test_render__cuts_long_lists_and_counts_the_rest():
     rendered = render(statistics(read_listing(text)), "t")
     assert "and 2 smaller families" in rendered
     assert rendered.count("below init") == 10
-    assert rendered.endswith("and 2 more")
+    assert rendered.endswith("and 2 more (--json lists all)")
