@@ -283,7 +283,10 @@ def show(cell_id: str, results: Path | None, *, simulate: bool) -> None:
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tree(file: Any, *, as_json: bool) -> None:
-    """Print statistics of a process listing of pstree; - reads standard input."""
+    """Print statistics of a process listing: pstree, ps or systemd-cgls; - reads standard input.
+
+    The format is told from the text. What was repaired or could not be read is told line by line.
+    """
     from pipeline.sources.listing import ListingError, read_listing
     from pipeline.sources.statistics import render, statistics
 
@@ -295,6 +298,33 @@ def tree(file: Any, *, as_json: bool) -> None:
     except ListingError as error:
         raise RefusedError(f"{file.name}: {error}") from None
     click.echo(json.dumps(found, indent=2) if as_json else render(found, file.name))
+
+
+@commands.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def populations(name: str | None, *, as_json: bool) -> None:
+    """List the populations of process listings, or print statistics of one.
+
+    NAME is a population that ships, or the YAML file of one.
+    """
+    from pipeline.sources.population_statistics import population_statistics, render
+    from pipeline.sources.populations import load_population
+    from pipeline.sources.populations import populations as shipped
+    from pipeline.terminal import populations_listed
+
+    files = shipped()
+    if name is not None:
+        own = name.endswith((".yaml", ".yml"))
+        found = load_population(Path(name) if own else files[_known(name, files, "population")])
+        stats = population_statistics(found)
+        click.echo(json.dumps(stats, indent=2) if as_json else render(stats))
+        return
+    known = [load_population(file) for file in files.values()]
+    if as_json:
+        click.echo(json.dumps([each._asdict() for each in known], indent=2))
+    else:
+        click.echo(populations_listed(known))
 
 
 def _load(file: Path, sets: tuple[str, ...]) -> Study:

@@ -64,7 +64,7 @@ def read_designs(given: Any, place: Place) -> Lineup:
     names = tuple(_name(entry, defined) for entry in entries)
     made = {entry.name: _own(entry) for entry in defining if entry.name not in DESIGNS}
     if isinstance(given, list):
-        values.refuse_repeats(list(names), place)
+        values.refuse_repeats([(place.at(index), name) for index, name in enumerate(names)])
     return Lineup(names, {name: data for name, data in made.items() if data}, defined)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline.estimate import Estimate, Memory
     from pipeline.plan import Plan
+    from pipeline.sources.populations import Population
     from pipeline.study import Study
     from simcore.designs import Design
     from simcore.workloads.parameters import Parameter, Workload
@@ -85,6 +86,12 @@ def design_explained(row: Design, *, own: bool) -> str:
     )
 
 
+def populations_listed(known: Iterable[Population]) -> str:
+    """Return populations with the listings that they have, the one of all first."""
+    rows = sorted(known, key=lambda each: (-len(each.trees), each.name))
+    return two_columns((each.name, f"{counted(len(each.trees), 'listing')}: {each.meaning}") for each in rows)
+
+
 def workload_explained(row: Workload) -> str:
     """Return what a workload is, and its parameters."""
     parameters = two_columns((each.name, _parameter(each)) for each in row.parameters)
@@ -95,7 +102,7 @@ def _parameter(each: Parameter) -> str:
     """Return what a parameter may be."""
     ranges = {
         "choice": f"one of {', '.join(each.choices)}",
-        "tree": "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}",
+        "tree": "a listing's name, {listing: FILE}, {population: NAME} or {depth: 3, fan_out: 2}",
     }
     noun = "whole number" if each.kind == "int" else "number"
     allowed = ranges.get(each.kind, f"{noun} from {each.low:,} to {each.high:,} {each.unit}".rstrip())

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Fault, counted, did_you_mean, dotted
 from simcore.workloads.parameters import CHOICE, FRACTION, INT
-from simcore.workloads.shape import DEPTH_MAX, FAN_OUT_MAX, tree_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path as FilePath
 
     from pipeline.errors import Path
     from simcore.workloads.parameters import Parameter
@@ -31,7 +29,6 @@ _KINDS: dict[type, str] = {
     list: "a list",
     dict: "a mapping",
 }
-_TREES = "a listing's name, {listing: FILE} or {depth: 3, fan_out: 2}"
 _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?")
 
 
@@ -206,87 +203,23 @@ def refuse_misfits(
         place.fault(f"{others} of the same sort at other points of the sweep", follows=False)
 
 
-def refuse_repeats(values: list[Any], place: Place) -> None:
-    """Note each value that stands in the list before: its cells would be the same cells."""
-    first: dict[str, int] = {}
-    for index, value in enumerate(values):
+def refuse_repeats(found: list[tuple[Place, Any]]) -> None:
+    """Note each value, of those that stand at these places, that stood before: its cells would be the same cells."""
+    first: dict[str, Place] = {}
+    for place, value in found:
         key = json.dumps(value, sort_keys=True)
         if value is not None and key in first:
-            before = dotted(place.at(first[key]).path)
-            place.at(index).fault(f"the same value as {before}; its cells would be the same; keep one")
-        first.setdefault(key, index)
+            before, label = dotted(first[key].path), value.get("label") if isinstance(value, dict) else None
+            what = f"the listing {label!r} is in {before} too" if label else f"the same value as {before}"
+            place.fault(f"{what}; its cells would be the same; keep one")
+        first.setdefault(key, place)
 
 
-def parameter(value: Any, wanted: Parameter, base: FilePath, place: Place) -> Any:
-    """Return the value of a workload's parameter, resolved, or None after noting its faults.
-
-    ``base`` is the folder from which the paths of listings count.
-    """
+def parameter(value: Any, wanted: Parameter, place: Place) -> Any:
+    """Return the value of a workload's parameter that is no tree, or None after noting its faults."""
     if wanted.kind == INT:
         return whole(value, wanted.low, wanted.high, place, wanted.unit)
     if wanted.kind == FRACTION:
         return number(value, wanted.low, wanted.high, place, wanted.unit)
-    if wanted.kind == CHOICE:
-        return choice(value, wanted.choices, f"value of {wanted.name}", place)
-    return _tree(value, base, place)
-
-
-def _tree(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
-    """Return a process tree: a shipped listing's, that of a file, one of given depth and fan-out, or one written out."""
-    from pipeline.sources.shipped import SHIPPED  # noqa: PLC0415 - only studies with trees need the listings
-
-    if isinstance(value, str):
-        name = choice(value, SHIPPED, "listing", place)
-        return None if name is None else _listed(SHIPPED[name].text, name, place)
-    if not isinstance(value, dict):
-        place.fault(f"{shown(value)} is {kind_of(value)}; a tree is {_TREES}")
-        return None
-    if "listing" in value:
-        return _from_file(mapping(value, ["listing"], place)["listing"], base, place.at("listing"))
-    if "parents" in value:
-        return _sound(value, place)
-    return _complete(mapping(value, ["depth", "fan_out"], place), place)
-
-
-def _complete(value: dict[str, Any], place: Place) -> dict[str, Any] | None:
-    """Return a complete tree of a given depth and fan-out, if it has no more processes than a trace can carry."""
-    for key in ("depth", "fan_out"):
-        if key not in value:
-            place.at(key).fault(f"missing; a tree is {_TREES}")
-    depth = whole(value.get("depth"), 0, DEPTH_MAX, place.at("depth"), "levels below the root")
-    fan_out = whole(value.get("fan_out"), 1, FAN_OUT_MAX, place.at("fan_out"), "children")
-    return None if depth is None or fan_out is None else _sound({"depth": depth, "fan_out": fan_out}, place)
-
-
-def _sound(tree: dict[str, Any], place: Place) -> dict[str, Any] | None:
-    """Return a tree if simcore takes it."""
-    fault = tree_fault(tree)
-    if fault is not None:
-        place.fault(fault)
-    return tree if fault is None else None
-
-
-def _from_file(value: Any, base: FilePath, place: Place) -> dict[str, Any] | None:
-    """Return the tree of a listing's file."""
-    name = text(value, place, meaning="the path of a file that pstree wrote, from the study's folder")
-    if name is None:
-        return None
-    path = base / name
-    try:
-        listing = path.read_bytes().decode("utf-8", errors="replace")
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        place.fault(f"{name!r}: {reason} (looked for {path}); paths count from the study's folder")
-        return None
-    return _listed(listing, path.name, place)
-
-
-def _listed(listing: str, label: str, place: Place) -> dict[str, Any] | None:
-    """Return a listing's tree."""
-    from pipeline.sources.listing import ListingError, read_listing  # noqa: PLC0415 - as above
-
-    try:
-        return _sound(read_listing(listing).as_tree(label), place)
-    except ListingError as error:
-        place.fault(f"{label!r} is no process listing: {error}")
-        return None
+    assert wanted.kind == CHOICE, wanted.kind
+    return choice(value, wanted.choices, f"value of {wanted.name}", place)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import values
 from pipeline.errors import dotted
+from pipeline.tree_entries import SHORT_FORMS, trees
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
+from simcore.workloads.parameters import TREE
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -82,6 +84,7 @@ def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Gri
     axes = _axes(given.get("sweep", {}), list(fixed), place.at("sweep"))
     grids = []
     for name, params in fixed.items():
+        spread = {key: value.values for key, value in params.items() if isinstance(value, _Several)}
         mine: dict[str, list[Any]] = {}
         for axis in (axis for axis in axes if axis.is_for(name)):
             if axis.name in mine:
@@ -89,6 +92,7 @@ def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Gri
             if axis.name in params:
                 _swept_and_fixed(place.at("workload").at(name).at(axis.name), axis)
             mine[axis.name] = _resolved(axis, name, base)
+        mine = spread | mine
         known = {key: parameter.default for key, parameter in parameters_of(name).items()} | params
         grids.append(Grid(name, {key: value for key, value in known.items() if key not in mine}, mine))
     for axis in axes:
@@ -125,11 +129,44 @@ def _workloads(entry: Any, base: FilePath, place: Place) -> dict[str, dict[str, 
     found = {}
     for name, params in named.items():
         known, here = parameters_of(name), place.at(name)
-        fixed = values.mapping({} if params is None else params, known, here)
+        fixed = values.mapping(_written_in_full({} if params is None else params, known, here), known, here)
         found[name] = {
-            key: values.parameter(value, known[key], base, here.at(key)) for key, value in fixed.items()
+            key: _one_or_several(_found(value, known[key], base, here.at(key))) for key, value in fixed.items()
         }
     return found
+
+
+def _written_in_full(params: Any, known: dict[str, Parameter], place: Place) -> Any:
+    """Return parameters with ``tree: {listing: FILE}`` where a study says just ``listing: FILE``."""
+    short = [key for key in SHORT_FORMS if isinstance(params, dict) and key in params]
+    tree = next((key for key, parameter in known.items() if parameter.kind == TREE), None)
+    if not short or tree is None:
+        return params
+    if len(short) > 1 or tree in params:
+        place.at(short[0]).fault("a second tree; a workload has one; keep one of them, or sweep them as 'sweep.tree'")
+    keys = [short[0], "sizes"]
+    for key in keys:
+        place.marks.setdefault((*place.path, tree, key), place.marks.get((*place.path, key), (1, 1)))
+    rest = {key: value for key, value in params.items() if key not in [*short, "sizes"]}
+    return rest | {tree: {key: params[key] for key in keys if key in params}}
+
+
+class _Several(NamedTuple):
+    """What a study gives as one value of a parameter, and is several: the trees of a population."""
+
+    values: list[Any]
+
+
+def _found(value: Any, wanted: Parameter, base: FilePath, place: Place) -> list[Any]:
+    """Return the values that a value of a study stands for: one, or the trees of a population."""
+    if wanted.kind == TREE:
+        return list(trees(value, base, place))
+    return [values.parameter(value, wanted, place)]
+
+
+def _one_or_several(found: list[Any]) -> Any:
+    """Return the only value, or all."""
+    return found[0] if len(found) == 1 else _Several(found)
 
 
 def _axes(given: Any, workloads: list[str], place: Place) -> list[_Axis]:
@@ -156,15 +193,17 @@ def _axes(given: Any, workloads: list[str], place: Place) -> list[_Axis]:
 
 def _resolved(axis: _Axis, workload: str, base: FilePath) -> list[Any]:
     """Return the values of an axis as a workload takes them, None for those that are wrong."""
-    found = []
+    found: list[tuple[Place, Any]] = []
     for index, entry in enumerate(values.items(axis.entries, axis.place)):
         here = axis.place.at(index)
         if axis.name == GEOMETRY_AXIS:
-            found.append(values.choice(entry, GEOMETRIES, "geometry", here))
+            found.append((here, values.choice(entry, GEOMETRIES, "geometry", here)))
         else:
-            found.append(values.parameter(entry, parameters_of(workload)[axis.name], base, here))
-    values.refuse_repeats(found, axis.place)
-    return found
+            found += [
+                (here, value) for value in _found(entry, parameters_of(workload)[axis.name], base, here)
+            ]
+    values.refuse_repeats(found)
+    return [value for _, value in found]
 
 
 def _swept_and_fixed(place: Place, axis: _Axis) -> None:

@@ -48,7 +48,9 @@ def follow(first: Line, lines: Iterable[Line], warnings: list[Warned]) -> Iterat
     for number, text in lines:
         branch = BRANCH.fullmatch(text)
         if branch is None:
-            warnings.append(Warned(number, "no branch leads to this line; taken as the rest of the line above"))
+            warnings.append(
+                Warned(number, "no branch leads to this line; taken as the rest of the line above")
+            )
             continue
         bars = branch["bars"].count("|")
         if bars > len(open_):

@@ -1,4 +1,4 @@
-"""The tree of control groups that ``systemd-cgls`` and ``systemctl status`` draw: groups, and processes as ``PID command``.
+"""The tree of control groups that ``systemd-cgls`` draws: groups, and processes as ``PID command``.
 
 It says which group a process is in, not who started it. To hang the processes somewhere, the one that is listed first
 in a group stands for the group: the others of the group, and the first ones of groups within, hang below it.

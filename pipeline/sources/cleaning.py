@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from html.entities import html5
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pipeline.sources.draft import Line
+from pipeline.sources.draft import LINES_MAX, Line, ListingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,20 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _VT100 = re.compile(r"\x1b?\(0\x0f?([qtxmw]{1,3})\x1b?\(B")
 _VT100_SIGNS = str.maketrans("qtxmw", "-|||+")
 _SIGNS = str.maketrans(
-    {"─": "-", "━": "-", "├": "|", "┣": "|", "└": "`", "┗": "`", "╰": "`", "│": "|", "┃": "|", "┬": "+", "┳": "+"}
-    | {"—": "---", "−": "-", "‘": "`", "’": "'"}  # what word processors make of dashes and quotes
+    {
+        "─": "-",
+        "━": "-",
+        "├": "|",
+        "┣": "|",
+        "└": "`",
+        "┗": "`",
+        "╰": "`",
+        "│": "|",
+        "┃": "|",
+        "┬": "+",
+        "┳": "+",
+    }
+    | {"\u2014": "---", "\u2212": "-", "\u2018": "`", "\u2019": "'"}  # dashes and quotes of word processors
     | dict.fromkeys("\u00a0\u2007\u202f\u3000", " ")
     | dict.fromkeys([chr(code) for code in range(32) if not chr(code).isspace()])
     | dict.fromkeys("\u200b\ufeff\x7f")
@@ -40,13 +53,30 @@ _QUOTING = re.compile(r"(?:[ \t]*>)+ ?")
 
 
 def cleaned(text: str) -> list[Line]:
-    """Return the lines of a text, ASCII line drawing in place of every other, without blanks at their ends."""
+    """Return the lines of a text, ASCII line drawing in place of every other, without blanks at their ends.
+
+    Raises
+    ------
+    ListingError
+        There are more than LINES_MAX lines.
+    """
+    _refuse_too_long(len(text.splitlines()))
     text = _decoded(text)
     if "(0" in text:
         text = _VT100.sub(_vt100_signs, text)
     if "\x1b" in text:
         text = _COLOUR.sub("", text)
-    return list(_lines(text.translate(_SIGNS)))
+    lines = list(islice(_lines(text.translate(_SIGNS)), LINES_MAX + 1))
+    _refuse_too_long(len(lines))
+    return lines
+
+
+def _refuse_too_long(lines: int) -> None:
+    """Raise ListingError for more lines than a listing may have."""
+    if lines > LINES_MAX:
+        raise ListingError(
+            f"more than {LINES_MAX:,} lines; at most so many are allowed; take a part of the listing"
+        )
 
 
 def _decoded(text: str) -> str:

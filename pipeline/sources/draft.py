@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.errors import RefusedError
+from simcore.workloads.shape import PROCESSES_MAX
 
 NAME_FOR_MISSING_ROOT = "init"
+
+LINES_MAX = 50_000  # a machine with so many processes has a table of several MB; reading stays below seconds
 
 # What the shape of a listing says.
 PARENTS = "parents"  # who started whom
@@ -71,3 +74,12 @@ class Draft:
     def warn(self, line: int, text: str) -> None:
         """Remember what was repaired or left out in ``line``."""
         self.warnings.append(Warned(line, text))
+
+
+def refuse_too_many(total: int, name: str, line: int) -> None:
+    """Raise ListingError if a listing has more processes than a tree may have; ``name`` in ``line`` is the last."""
+    if total > PROCESSES_MAX:
+        raise ListingError(
+            f"line {line}: with {name!r} there are {total} processes; at most {PROCESSES_MAX} are allowed; check the "
+            "groups N*[...] or take a part of the listing"
+        )

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, field
 
 from pipeline.sources.branches import BRANCH
-from pipeline.sources.draft import NAME_FOR_MISSING_ROOT, Draft, Drawn
+from pipeline.sources.draft import NAME_FOR_MISSING_ROOT, Draft, Drawn, refuse_too_many
 
 _COPIES_DIGITS_MAX = 9  # no machine has a thousand million processes
 
@@ -142,6 +142,7 @@ class Reader:
             self.draft.threads.append(drawn)
             return parent
         self.draft.processes.append(drawn)
+        refuse_too_many(len(self.groups) + 1, name, line)
         self.groups.append(groups)
         self.chain.append(len(self.groups) - 1)
         return len(self.groups) - 1

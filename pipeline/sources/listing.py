@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.sources.cgls import read_cgls
 from pipeline.sources.cleaning import cleaned
-from pipeline.sources.draft import CGROUPS, FLAT, PARENTS, Draft, Drawn, Line, ListingError, Warned
+from pipeline.sources.draft import (
+    CGROUPS,
+    FLAT,
+    PARENTS,
+    Draft,
+    Drawn,
+    Line,
+    ListingError,
+    Warned,
+    refuse_too_many,
+)
 from pipeline.sources.kernel_threads import kernel_thread_flags
 from pipeline.sources.ps import read_ps
 from pipeline.sources.pstree import read_pstree
@@ -20,7 +30,17 @@ from simcore.workloads.shape import PROCESSES_MAX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CGROUPS", "FLAT", "FORMATS", "PARENTS", "Listing", "ListingError", "Node", "Warned", "read_listing"]
+__all__ = [
+    "CGROUPS",
+    "FLAT",
+    "FORMATS",
+    "PARENTS",
+    "Listing",
+    "ListingError",
+    "Node",
+    "Warned",
+    "read_listing",
+]
 
 # Formats in the order in which they are tried.
 FORMATS: dict[str, Callable[[list[Line]], Draft | None]] = {
@@ -90,10 +110,10 @@ class Listing:
         """Return the resident size of each user process in KiB, in their order, None where it is not known."""
         return [node.rss_kib for node in self.nodes if not node.kernel_thread]
 
-    def as_tree(self, label: str) -> dict[str, Any]:
+    def as_tree(self, label: str, *, sized: bool = False) -> dict[str, Any]:
         """Return the user processes as the measured tree of a study: ``label``, ``parents``, ``names``.
 
-        The label of a tree of control groups says so.
+        With ``sized`` it has ``resident_kib`` as well: sizes in KiB, None for each process whose size is not known. The label of a tree of control groups says so.
 
         Raises
         ------
@@ -107,7 +127,8 @@ class Listing:
             )
         parents, names = self.user_processes()
         label = f"{label} (control groups, not parents)" if self.shape == CGROUPS else label
-        return {"label": label, "parents": parents, "names": names}
+        tree: dict[str, Any] = {"label": label, "parents": parents, "names": names}
+        return tree | {"resident_kib": self.resident_kib()} if sized else tree
 
 
 def read_listing(text: str) -> Listing:
@@ -116,7 +137,7 @@ def read_listing(text: str) -> Listing:
     Raises
     ------
     ListingError
-        The text lists no processes in a known format, or more than PROCESSES_MAX.
+        The text lists no processes in a known format, or more than PROCESSES_MAX, or has more than LINES_MAX lines.
     """
     lines = cleaned(text)
     for read in FORMATS.values():
@@ -165,11 +186,7 @@ def _times(draft: Draft) -> list[int]:
     for drawn in draft.processes:
         times.append(drawn.copies * (times[drawn.parent] if drawn.parent >= 0 else 1))
         total += times[-1]
-        if total > PROCESSES_MAX:
-            raise ListingError(
-                f"line {drawn.line}: with {drawn.name!r} there are {total} processes; at most "
-                f"{PROCESSES_MAX} are allowed; check the groups N*[...] or take a part of the listing"
-            )
+        refuse_too_many(total, drawn.name, drawn.line)
     return times
 
 

@@ -29,7 +29,9 @@ def in_order(draft: Draft, found: Sequence[Drawn], root: int | None, missing: st
             (children[drawn.parent] if drawn.parent >= 0 else top).append(index)
     if root is None:
         line = found[0].line
-        draft.warn(line, f"the process that started the others is not listed; {missing!r} was put in its place")
+        draft.warn(
+            line, f"the process that started the others is not listed; {missing!r} was put in its place"
+        )
         draft.processes.append(Drawn(missing, -1, 1, line))
     else:
         draft.processes.append(found[root]._replace(parent=-1))
@@ -54,5 +56,6 @@ def _descend(
             continue
         placed[index] = True
         own = len(draft.processes)
-        draft.processes.append(found[index]._replace(parent=parent))
+        name, _, copies, line, kernel_thread, rss_kib = found[index]
+        draft.processes.append(Drawn(name, parent, copies, line, kernel_thread, rss_kib))
         open_ += [(child, own) for child in reversed(children[index])]

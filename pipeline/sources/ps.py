@@ -1,6 +1,6 @@
-"""The tables of ps: with PPID (``ps -ef``, ``axjf``, ``alx``), drawn as a forest (``auxf``, ``axf``), or flat (``aux``).
+r"""The tables of ps: with PPID (``ps -ef``, ``axjf``, ``alx``), drawn as a forest (``auxf``, ``axf``), or flat (``aux``).
 
-PPID says who started whom, and where it stands the drawing is not needed. In a forest ``\\_`` hangs a process below the
+PPID says who started whom, and where it stands the drawing is not needed. In a forest ``\_`` hangs a process below the
 nearest one above it that stands further left. Rows of threads (``-L``, ``-T``) are folded into their process.
 """
 
@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 from pipeline.sources.commands import command_name
 from pipeline.sources.draft import FLAT, NAME_FOR_MISSING_ROOT, Draft, Drawn
 from pipeline.sources.ordering import in_order
-from pipeline.sources.ps_rows import columns_of, usual_columns
+from pipeline.sources.ps_rows import RESIDENT, columns_of, usual_columns
 
 if TYPE_CHECKING:
     from pipeline.sources.draft import Line
     from pipeline.sources.ps_rows import Columns, Row
 
 _BRANCH = re.compile(r"([\s|]*)\\_ ?")
-_THREADS = ("LWP", "SPID", "TID")
-_RESIDENT = ("RSS", "RSZ")
-_VIRTUAL = ("VSZ", "VSIZE", "SZ")
 
 
 def read_ps(lines: list[Line]) -> Draft | None:
@@ -36,11 +33,11 @@ def read_ps(lines: list[Line]) -> Draft | None:
         return draft
     processes = _folded(rows, draft)
     forest = any(_BRANCH.match(row.command) for row in processes)
-    if "PPID" in columns.names:
+    if columns.has("PPID"):
         draft.format, place = f"ps with PPID ({_told(columns)})", _by_parent
     elif forest:
         draft.format, place = f"ps, drawn as a forest ({_told(columns)})", _by_drawing
-    elif set(columns.names) & set(_RESIDENT):
+    elif columns.has(*RESIDENT):
         draft.format, draft.shape, place = f"ps, flat ({_told(columns)})", FLAT, _by_nothing
     else:
         draft.refused = (
@@ -49,12 +46,12 @@ def read_ps(lines: list[Line]) -> Draft | None:
         )
         return draft
     if not processes:
-        draft.refused = f"line {rows[0].line}: only rows of threads; rows of processes are needed; save one with: ps -eLf"
+        draft.refused = (
+            f"line {rows[0].line}: only rows of threads; rows of processes are needed; save one with: ps -eLf"
+        )
         return draft
-    drawn = [_drawn(row) for row in processes]
     parents, root = place(processes, draft)
-    found_drawn = [each._replace(parent=parent) for each, parent in zip(drawn, parents, strict=True)]
-    in_order(draft, found_drawn, root, NAME_FOR_MISSING_ROOT)
+    in_order(draft, list(map(_drawn, processes, parents)), root, NAME_FOR_MISSING_ROOT)
     return draft
 
 
@@ -80,7 +77,9 @@ def _table(lines: list[Line], draft: Draft) -> tuple[Columns, list[Row]] | None:
         return None
     header, columns = usual
     first = next(index for index, line in enumerate(lines) if columns.row(line))
-    draft.warn(lines[first].number, f"the header is missing; the columns look like {header!r} and were taken so")
+    draft.warn(
+        lines[first].number, f"the header is missing; the columns look like {header!r} and were taken so"
+    )
     if any(above.text for above in lines[:first]):
         draft.warn(lines[0].number, f"the text before line {lines[first].number} is no listing; left out")
     return columns, _rows(lines[first:], columns, draft)
@@ -90,12 +89,12 @@ def _rows(lines: list[Line], columns: Columns, draft: Draft) -> list[Row]:
     """Return the rows of a table up to its end or the next header."""
     rows: list[Row] = []
     strays: list[Line] = []
-    width, above = _wrapped_at(lines, columns), 0
-    for line in lines:
+    fitting = [columns.row(line) for line in lines]
+    width, above = _wrapped_at(lines, fitting), 0
+    for line, row in zip(lines, fitting, strict=True):
         rest_of_above = above == width > 0 and not columns.in_line(line.text)
-        row = None if rest_of_above else columns.row(line)
         above = len(line.text)
-        if row is not None:
+        if row is not None and not rest_of_above:
             for stray in strays:
                 _take_stray(stray, rows, draft)
             strays = []
@@ -112,16 +111,16 @@ def _rows(lines: list[Line], columns: Columns, draft: Draft) -> list[Row]:
     return rows
 
 
-def _wrapped_at(lines: list[Line], columns: Columns) -> int:
+def _wrapped_at(lines: list[Line], fitting: list[Row | None]) -> int:
     """Return the width at which a terminal wrapped the rows of a table, 0 if it did not.
 
     It did if a line of the greatest length goes on in a line that is no row, and the table goes on after that. Then
     a number at the beginning of a rest may look like that of a process.
     """
     width = max((len(line.text) for line in lines), default=0)
-    fits = columns.pattern.match
-    for above, line, below in zip(lines, lines[1:], lines[2:], strict=False):
-        if len(above.text) == width and line.text and not fits(line.text) and fits(below.text):
+    for index in range(1, len(lines) - 1):
+        goes_on = len(lines[index - 1].text) == width and lines[index].text and fitting[index] is None
+        if goes_on and fitting[index + 1] is not None:
             return width
     return 0
 
@@ -139,40 +138,35 @@ def _take_stray(stray: Line, rows: list[Row], draft: Draft) -> None:
 def _folded(rows: list[Row], draft: Draft) -> list[Row]:
     """Return the rows of processes; the others of a process are its threads, or the same pid a second time."""
     by_pid: dict[int, Row] = {}
-    last = -1
     for row in rows:
-        pid = row.number("PID")
-        if pid is None or (pid in by_pid and any(heading in row.cells for heading in _THREADS)):
-            if last >= 0:
+        if row.pid is None or (row.pid in by_pid and row.thread is not None):
+            if by_pid:
                 draft.threads.append(Drawn("{thread}", 0, 1, row.line))
-            continue
-        last = pid
-        if pid in by_pid:
-            draft.warn(row.line, f"PID {pid} stands in line {by_pid[pid].line} already; left out")
-            continue
-        by_pid[pid] = row
+        elif row.pid in by_pid:
+            draft.warn(row.line, f"PID {row.pid} stands in line {by_pid[row.pid].line} already; left out")
+        else:
+            by_pid[row.pid] = row
     return list(by_pid.values())
 
 
-def _drawn(row: Row) -> Drawn:
-    """Return the process of a row, without its place."""
-    name, bracketed, defunct = command_name(_BRANCH.sub("", row.command, count=1))
-    virtual, resident = row.number(*_VIRTUAL), row.number(*_RESIDENT)
-    zombie = defunct or row.cells.get("STAT", row.cells.get("S", "")).startswith("Z")
+def _drawn(row: Row, parent: int) -> Drawn:
+    """Return the process of a row."""
+    command = row.command.strip() if "\\_" not in row.command else _BRANCH.sub("", row.command, count=1)
+    name, bracketed, defunct = command_name(command)
     kernel: bool | None = None
-    if zombie or virtual or resident:
-        kernel = False
-    elif bracketed or (virtual == 0 and not resident):
+    if defunct or row.stat.startswith("Z") or row.virtual or row.rss_kib:
+        kernel = False  # a zombie has no memory any more, but it had
+    elif bracketed or (row.virtual == 0 and not row.rss_kib):
         kernel = True
-    elif row.command.lstrip().startswith("/") or " " in row.command.strip():
+    elif command.startswith("/") or " " in command:
         kernel = False  # a path or an argument
-    return Drawn(name, -1, 1, row.line, kernel, resident or None)
+    return Drawn(name, parent, 1, row.line, kernel, row.rss_kib or None)
 
 
 def _by_parent(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
     """Return the parent of each row, -1 for those below the root, and the root if it is listed."""
-    index_of = {row.number("PID"): index for index, row in enumerate(rows)}
-    wanted = [row.number("PPID") or 0 for row in rows]
+    index_of = {row.pid: index for index, row in enumerate(rows)}
+    wanted = [row.ppid or 0 for row in rows]
     root = index_of.get(1)
     if root is None:
         outside = [index for index, ppid in enumerate(wanted) if ppid not in index_of]
@@ -183,7 +177,9 @@ def _by_parent(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
         parents.append(known)
         if known < 0 and ppid > 1 and index != root:
             name = command_name(_BRANCH.sub("", row.command, count=1)).name
-            draft.warn(row.line, f"PID {ppid}, the parent of {name!r}, is not listed; the root was taken for it")
+            draft.warn(
+                row.line, f"PID {ppid}, the parent of {name!r}, is not listed; the root was taken for it"
+            )
     return parents, root
 
 
@@ -201,7 +197,7 @@ def _by_drawing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
             above.pop()
         parents.append(above[-1][1] if above else -1)
         above.append((indent, index))
-    root = next((index for index, row in enumerate(rows) if row.number("PID") == 1), None)
+    root = next((index for index, row in enumerate(rows) if row.pid == 1), None)
     top = [index for index, parent in enumerate(parents) if parent < 0]
     return parents, top[0] if root is None and len(top) == 1 else root
 
@@ -209,7 +205,5 @@ def _by_drawing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
 def _by_nothing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
     """Return that every row hangs below the root, and the root if it is listed."""
     del draft  # nothing can be wrong with no order
-    root = next((index for index, row in enumerate(rows) if row.number("PID") == 1), None)
+    root = next((index for index, row in enumerate(rows) if row.pid == 1), None)
     return [-1] * len(rows), root
-
-

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pipeline.sources.draft import Line
 
+THREADS = ("LWP", "SPID", "TID")
+RESIDENT = ("RSS", "RSZ")
+VIRTUAL = ("VSZ", "VSIZE", "SZ")
 _COMMANDS = ("CMD", "COMMAND", "ARGS", "NAME", "UCMD", "UCOMM")
 _COLUMNS_MAX = 40
 _HEADING = re.compile(r"[A-Z%+][A-Z0-9%+_-]*")
-_NUMBERS = ("PID", "PPID", "LWP", "SPID", "TID", "RSS", "RSZ", "VSZ", "VSIZE", "SZ", "NLWP")
+_NUMBERS = ("PID", "PPID", *THREADS, *RESIDENT, *VIRTUAL)
 _DATES = ("START", "STIME", "STARTED", "LSTART")
 # Columns that only ps prints, in a pattern of their own; all others are whatever stands between blanks.
 _PATTERNS = (
     dict.fromkeys(_NUMBERS, r"([0-9]{1,15}|-)")
-    | dict.fromkeys(_DATES, r"([A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]{8} \d{4}|[A-Z][a-z]{2} +\d{1,2}(?!\S)|\S+)")
+    | dict.fromkeys(
+        _DATES, r"([A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]{8} \d{4}|[A-Z][a-z]{2} +\d{1,2}(?!\S)|\S+)"
+    )
     | dict.fromkeys(("STAT", "S"), r"([A-Za-z]\S*(?: [<N](?!\S))?)")
     | {"TIME": r"(?=-|\S*[0-9])(\S+)"}
 )
@@ -42,16 +48,30 @@ _TRIED_MAX = 3_000  # lines that are tried against the usual headers
 
 
 class Row(NamedTuple):
-    """One line of a table: ``cells`` by heading, ``command`` with the blanks before it, ``line`` from 1."""
+    """One line of a table.
+
+    Parameters
+    ----------
+    line : int
+        From 1.
+    pid, ppid, thread : int or None
+        Numbers of the process, its parent, and the thread; None where there is no column, or nothing in it.
+    rss_kib, virtual : int or None
+        Resident size in KiB; virtual size in a unit that depends on the column, 0 for what has no address space.
+    stat : str
+        Its state, "" where there is no column.
+    command : str
+        With the drawing and the blanks before it.
+    """
 
     line: int
-    cells: dict[str, str]
+    pid: int | None
+    ppid: int | None
+    thread: int | None
+    rss_kib: int | None
+    virtual: int | None
+    stat: str
     command: str
-
-    def number(self, *headings: str) -> int | None:
-        """Return the number in the first of the columns that there is, None if there is none."""
-        text = next((self.cells[heading] for heading in headings if heading in self.cells), "-")
-        return None if text == "-" else int(text)
 
 
 @dataclass(frozen=True)
@@ -78,6 +98,16 @@ class Columns:
     command_at: int | None
     edges: tuple[tuple[int, int], ...] = ()
 
+    def has(self, *headings: str) -> bool:
+        """Return whether there is a column with one of these headings."""
+        return any(heading in self.names for heading in headings)
+
+    @cached_property
+    def _groups(self) -> list[int]:
+        """The groups of the pattern that hold PID, PPID, thread, resident and virtual size, and state; 0 if none."""
+        wanted = (("PID",), ("PPID",), THREADS, RESIDENT, VIRTUAL, ("STAT", "S"))
+        return [next((self.names.index(each) + 1 for each in one if each in self.names), 0) for one in wanted]
+
     def row(self, line: Line) -> Row | None:
         """Return what stands on a line, None if it is no row."""
         found = self.pattern.match(line.text)
@@ -87,15 +117,16 @@ class Columns:
         if self.behind:
             parts = command.rsplit(None, self.behind)
             command = parts[0] if len(parts) > self.behind else ""
-        return Row(line.number, dict(zip(self.names, found.groups(), strict=True)), command)
+        *numbers, stat = [found[group] if group else "-" for group in self._groups]
+        pid, ppid, thread, resident, virtual = [None if text == "-" else int(text) for text in numbers]
+        return Row(line.number, pid, ppid, thread, resident, virtual, stat, command)
 
     def in_line(self, text: str) -> bool:
-        """Return whether each cell begins or ends where its heading does; a line that is no row is in line."""
+        """Return whether each cell of a row begins or ends where its heading does; True if there is no header."""
         found = self.pattern.match(text)
-        cells = [found.span(group) for group in range(1, len(self.edges) + 1)] if found else []
-        return all(
-            start == left or end == right
-            for (start, end), (left, right) in zip(cells, self.edges, strict=False)
+        return found is None or all(
+            found.start(group) == left or found.end(group) == right
+            for group, (left, right) in enumerate(self.edges, start=1)
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import lzma
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ def _read() -> dict[str, Shipped]:
 SHIPPED: dict[str, Shipped] = _read()
 
 
-@lru_cache(maxsize=None)
+@cache
 def shipped_listing(name: str) -> Listing:
     """Return a shipped listing, read; raises KeyError for a name that is not in SHIPPED."""
     return read_listing(SHIPPED[name].text)

@@ -17,8 +17,8 @@ _FAMILIES_SHOWN = 10
 _WARNINGS_SHOWN = 10
 _COLUMNS = 80
 _SHAPES = {
-    CGROUPS: "It is a tree of control groups: which process is in which group, not who started whom. The first process of "
-    "a group stands for it, and the others hang below.",
+    CGROUPS: "It is a tree of control groups: which process is in which group, not who started whom. The first "
+    "process of a group stands for it, and the others hang below.",
     FLAT: "It does not say who started whom, so there is no tree; only the memory figures can be used.",
 }
 
@@ -132,7 +132,11 @@ def _figures(stats: dict[str, Any]) -> list[str]:
             ("deepest process", stats["max_depth"], "forks between it and the root"),
             ("mean depth", f"{stats['mean_depth']:.2f}", "forks between a process and the root"),
             ("children of root", stats["children_of_root"], "started by the first process itself"),
-            ("largest fan-out", stats["largest_fan_out_below_root"], "children of one process, the root aside"),
+            (
+                "largest fan-out",
+                stats["largest_fan_out_below_root"],
+                "children of one process, the root aside",
+            ),
             ("leaves", stats["leaves"], f"processes without children: {stats['leaf_share']:.0%}"),
             ("named like parent", stats["same_name_as_parent"], _alike_told(stats)),
         ]

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pipeline.sources.listing import Listing
 
 # Since 2.6 threads are no processes, and these are there; systemd is of 2010.
-_LATER = re.compile(r"kthreadd?(?:/\d+)?|systemd.*|udevd|dbus-daemon|kworker.*|(?:events|khelper|ksoftirqd|aio)/\d+")
+_LATER = re.compile(
+    r"kthreadd?(?:/\d+)?|systemd.*|udevd|dbus-daemon|kworker.*|(?:events|khelper|ksoftirqd|aio)/\d+"
+)
 
 
 def processes_that_may_be_threads(listing: Listing) -> int:

@@ -14,7 +14,8 @@ def test_statistics__of_the_mails_tree():
 
     Depth 1: init's 25 children less keventd and kapm-idled. Depth 2: 8 apache, bash, http, kdeinit, mozilla-bin.
     Depth 3: xinit, 3 mozilla-bin. Then XFree86 and xfwm; xfce and xfgnome; gnome-terminal; bash and
-    gnome-pty-helpe; pstree. Named like their parent: 8 apache, bash, kdeinit, 1 + 3 mozilla-bin; the last four are perhaps threads of one.
+    gnome-pty-helpe; pstree. Named like their parent: 8 apache, bash, kdeinit, 1 + 3 mozilla-bin;
+    the last four are perhaps threads of one.
     """
     stats = statistics(shipped_listing("phillips-2002"))
     assert stats == {
