@@ -9,7 +9,7 @@ Columns of ``load``, besides those of ``pipeline.schema``:
 
 * each parameter of the workloads, empty where a row's workload has none of that name; a parameter that is called like
   another column gets ``_param`` behind its name. The parameter ``tree`` becomes ``tree`` (a label), ``tree_measured``,
-  ``tree_depth``, ``tree_processes``, ``fan_out``;
+  ``tree_depth``, ``tree_processes``, ``fan_out``, and ``tree_sizes``: fixed, measured or drawn;
 * ``creations``: forks and vforks, the same for every design on one trace;
 * ``<kind>_count``: events of each kind; ``<kind>:<act>``: acts of that kind, for acts that occur at all;
 * times under the cost model, see ``recost``.
@@ -236,7 +236,18 @@ def _tree(tree: dict[str, Any]) -> dict[str, Any]:
         "tree_depth": _depth(parents),
         "tree_processes": len(parents),
         "fan_out": max(Counter(parents[1:]).values(), default=0),
+        "tree_sizes": _sizes_of(tree.get("resident_kib")),
     }
+
+
+def _sizes_of(sizes: list[int | None] | None) -> str:
+    """Return where the sizes of a tree's processes come from: one for all, the listing, or the fitted distribution."""
+    if sizes is None:
+        return "fixed"
+    measured = sum(size is not None for size in sizes)
+    if measured in (0, len(sizes)):
+        return "measured" if measured else "drawn"
+    return f"{measured} of {len(sizes)} measured, the others drawn"
 
 
 def _depth(parents: list[int]) -> int:

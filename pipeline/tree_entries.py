@@ -94,7 +94,9 @@ def _from_file(value: Any, base: FilePath, sizes: str | None, place: Place) -> d
     from pipeline.sources.listing import read_listing  # noqa: PLC0415 - as above
 
     here = place.at("listing")
-    name = values.text(value, here, meaning="the path of a file that pstree or ps wrote, from the study's folder")
+    name = values.text(
+        value, here, meaning="the path of a file that pstree or ps wrote, from the study's folder"
+    )
     if name is None:
         return None
     path = base / name

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Fault, counted, did_you_mean, dotted
-from simcore.workloads.parameters import CHOICE, FRACTION, INT
+from simcore.workloads.parameters import FRACTION, INT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -221,5 +221,4 @@ def parameter(value: Any, wanted: Parameter, place: Place) -> Any:
         return whole(value, wanted.low, wanted.high, place, wanted.unit)
     if wanted.kind == FRACTION:
         return number(value, wanted.low, wanted.high, place, wanted.unit)
-    assert wanted.kind == CHOICE, wanted.kind
     return choice(value, wanted.choices, f"value of {wanted.name}", place)

@@ -131,7 +131,8 @@ def _workloads(entry: Any, base: FilePath, place: Place) -> dict[str, dict[str, 
         known, here = parameters_of(name), place.at(name)
         fixed = values.mapping(_written_in_full({} if params is None else params, known, here), known, here)
         found[name] = {
-            key: _one_or_several(_found(value, known[key], base, here.at(key))) for key, value in fixed.items()
+            key: _one_or_several(_found(value, known[key], base, here.at(key)))
+            for key, value in fixed.items()
         }
     return found
 
@@ -143,7 +144,9 @@ def _written_in_full(params: Any, known: dict[str, Parameter], place: Place) -> 
     if not short or tree is None:
         return params
     if len(short) > 1 or tree in params:
-        place.at(short[0]).fault("a second tree; a workload has one; keep one of them, or sweep them as 'sweep.tree'")
+        place.at(short[0]).fault(
+            "a second tree; a workload has one; keep one of them, or sweep them as 'sweep.tree'"
+        )
     keys = [short[0], "sizes"]
     for key in keys:
         place.marks.setdefault((*place.path, tree, key), place.marks.get((*place.path, key), (1, 1)))

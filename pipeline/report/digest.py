@@ -32,7 +32,7 @@ _OWN_MEANINGS = {
     "fan_out": "children of each inner process, in the generated trees",
     "geometry": "page size, table size and levels of the machine",
 }
-_TREE_COLUMNS = ("tree", "tree_measured", "tree_processes")
+_TREE_COLUMNS = ("tree", "tree_measured", "tree_processes", "tree_sizes")
 
 
 _MANY_TIMES = 20  # from there on equal steps on an axis would crowd its small values

@@ -113,7 +113,8 @@ class Listing:
     def as_tree(self, label: str, *, sized: bool = False) -> dict[str, Any]:
         """Return the user processes as the measured tree of a study: ``label``, ``parents``, ``names``.
 
-        With ``sized`` it has ``resident_kib`` as well: sizes in KiB, None for each process whose size is not known. The label of a tree of control groups says so.
+        With ``sized`` it has ``resident_kib`` as well: sizes in KiB, None for each process whose size is not known.
+        The label of a tree of control groups says so.
 
         Raises
         ------

@@ -96,7 +96,10 @@ def _depth_shares(figures: list[dict[str, Any]]) -> list[float]:
 def _inner_nodes(figures: list[dict[str, Any]]) -> dict[str, float]:
     """Return which share of the processes with children has one child, two, and more than twenty."""
     fan_outs = [
-        (int(size), count) for each in figures for size, count in each["fan_out_histogram"].items() if size != "0"
+        (int(size), count)
+        for each in figures
+        for size, count in each["fan_out_histogram"].items()
+        if size != "0"
     ]
     total = max(1, sum(count for _, count in fan_outs))
     shares = {
@@ -119,7 +122,7 @@ def _child_over_parent(listings: Iterable[Listing]) -> dict[str, float] | None:
 
 
 def render(stats: dict[str, Any]) -> str:
-    """Return the statistics as text for a terminal, at most 80 columns; ``stats`` is what ``population_statistics`` returns."""
+    """Return what ``population_statistics`` found as text for a terminal."""
     first, last = stats["years"]
     parts = [
         [
@@ -137,7 +140,8 @@ def _table(per_listing: dict[str, dict[str, float]]) -> list[str]:
     """Return the quantiles of each figure, one figure a line."""
     head = f"{'per listing':<37}" + "".join(f"{name:>9}" for name in _QUANTILES)
     rows = [
-        f"{each.told:<37}" + "".join(f"{value:>9,.{each.digits}f}" for value in per_listing[each.key].values())
+        f"{each.told:<37}"
+        + "".join(f"{value:>9,.{each.digits}f}" for value in per_listing[each.key].values())
         for each in _FIGURES
     ]
     return [head, *rows]
@@ -148,10 +152,10 @@ def _shares(stats: dict[str, Any]) -> list[str]:
     *shares, deeper = stats["depth_shares"]
     depths = ", ".join(f"{depth}: {share:.0%}" for depth, share in enumerate(shares))
     inner = stats["inner_nodes"]
+    crowded = f"more than twenty {inner['more_than_twenty']:.0%}"
     return [
         f"depth, each listing alike   {depths}, {DEEPEST_TOLD}+: {deeper:.0%}",
-        f"processes with children     one child {inner['one_child']:.0%}, two {inner['two_children']:.0%}, "
-        f"more than twenty {inner['more_than_twenty']:.0%}",
+        f"processes with children     one child {inner['one_child']:.0%}, two {inner['two_children']:.0%}, {crowded}",
     ]
 
 

@@ -61,7 +61,9 @@ def find_population(value: Any, base: Path, place: Place) -> Population | None:
     """Return the population of a name, or of a file whose path counts from ``base``; None after noting the fault."""
     own = isinstance(value, str) and value.endswith((".yaml", ".yml"))
     known = populations()
-    name = value if own else values.choice(value, known, "population", place, "forkbench populations lists them")
+    name = (
+        value if own else values.choice(value, known, "population", place, "forkbench populations lists them")
+    )
     if name is None:
         return None
     try:
@@ -103,7 +105,9 @@ def _population(data: Any, place: Place) -> Population | None:
     name = values.text(given.get("name", "?"), place.at("name"), meaning="the population's name")
     meaning = values.text(given.get("meaning", "?"), place.at("meaning"), meaning="what it stands for")
     if ("select" in given) == ("listings" in given):
-        place.fault("select and listings; one of the two is needed; select by kinds and years, or name listings")
+        place.fault(
+            "select and listings; one of the two is needed; select by kinds and years, or name listings"
+        )
         return None
     chosen = (
         _selected(given["select"], place.at("select"))
@@ -130,9 +134,7 @@ def _named(given: Any, place: Place) -> list[Shipped]:
 
 
 def _selected(given: Any, place: Place) -> list[Shipped]:
-    """Return the listings that a population selects; where there are two of a machine, the one without a tree is for
-    its sizes only.
-    """
+    """Return the listings that a population selects."""
     entry = values.mapping(given, ["kinds", "years"], place)
     kinds = sorted({each.kind for each in SHIPPED.values()})
     if "kinds" in entry:

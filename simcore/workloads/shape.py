@@ -2,7 +2,8 @@
 
 A study gives a tree as a complete one, ``{"depth": levels below the root, "fan_out": children of each inner
 process}``, or as a measured one, ``{"label": str, "parents": [int], "names": [str]}`` with the root first,
-its parent -1, and every parent before its children.
+its parent -1, and every parent before its children. A measured tree may have ``"resident_kib": [int or None]`` as well:
+the resident size of each process in KiB, None where it is not known.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ FAN_OUT_MAX = PROCESSES_MAX
 
 _COMPLETE = {"depth", "fan_out"}
 _MEASURED = {"label", "parents", "names"}
+_SIZES = "resident_kib"
+_KIB_MAX = 2**40  # a size that no machine has
 _FORMS = "{'depth': int, 'fan_out': int} or {'label': str, 'parents': [int], 'names': [str]}"
 
 
 class Shape(NamedTuple):
-    """A process tree: ``parents[i] < i`` is the parent of process ``i``, -1 for process 0, the root."""
+    """A process tree: ``parents[i] < i`` is the parent of process ``i``, -1 for process 0, the root.
+
+    ``resident_kib`` is None where all processes are of one size; else it has each one's in KiB, None if not known.
+    """
 
     parents: list[int]
     names: list[str]
+    resident_kib: list[int | None] | None = None
 
     def children(self) -> list[list[int]]:
         """Return each process's children, in ascending order."""
@@ -45,7 +52,8 @@ def shape_of(tree: dict[str, Any]) -> Shape:
     if fault is not None:
         raise ValueError(f"tree: {fault}")
     if "parents" in tree:
-        return Shape(list(tree["parents"]), list(tree["names"]))
+        sizes = list(tree[_SIZES]) if _SIZES in tree else None
+        return Shape(list(tree["parents"]), list(tree["names"]), sizes)
     return _complete(tree["depth"], tree["fan_out"])
 
 
@@ -66,8 +74,8 @@ def tree_fault(value: Any) -> str | None:
     keys = set(value)
     if keys == _COMPLETE:
         return _complete_fault(value["depth"], value["fan_out"])
-    if keys == _MEASURED:
-        return _measured_fault(value)
+    if keys - {_SIZES} == _MEASURED:
+        return _measured_fault(value) or _sizes_fault(value.get(_SIZES), len(value["parents"]))
     found = ", ".join(repr(key) for key in value) or "nothing"
     return f"a tree with the keys {found}; {_FORMS} is allowed; write one of the two"
 
@@ -109,4 +117,23 @@ def _measured_fault(tree: dict[str, Any]) -> str | None:
             )
         if type(name) is not str:
             return f"names[{process}] is {name!r}; a text is allowed; write the program's name"
+    return None
+
+
+def _sizes_fault(sizes: Any, processes: int) -> str | None:
+    """Return what is wrong with the resident sizes of a measured tree, if it has some."""
+    if sizes is None:
+        return None
+    if not isinstance(sizes, list) or len(sizes) != processes:
+        found = f"{len(sizes)} sizes" if isinstance(sizes, list) else reprlib.repr(sizes)
+        return (
+            f"{_SIZES} is {found}; a list with one size per process, {processes} in all, is allowed; write null "
+            "where a size is not known"
+        )
+    for process, size in enumerate(sizes):
+        if size is not None and (type(size) is not int or not 1 <= size <= _KIB_MAX):
+            return (
+                f"{_SIZES}[{process}] is {size!r}; whole numbers of KiB from 1 to {_KIB_MAX} are allowed; write null "
+                "where a size is not known"
+            )
     return None

@@ -8,7 +8,7 @@ at once if it is a short-lived leaf, else when the tree is taken down, leaves fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from simcore.events import TraceBuilder
 from simcore.workloads.layout import Layout, Needs, Range, lay_out, ranges_of, spread_over_tables
 from simcore.workloads.parameters import CHOICE, FRACTION, INT, TREE, Parameter, Workload
+from simcore.workloads.resident import anon_pages, most_anon_pages, resident_kib
 from simcore.workloads.shape import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "tree", TREE, {"depth": 3, "fan_out": 3},
         "the process tree: a complete one (levels below the root, children of each inner process; each level runs "
-        "its own program) or a measured one (each name is a program)",
+        "its own program) or a measured one (each name is a program). With 'sizes: measured' each process of a "
+        "listing or population has a size of its own once it execs: its resident size where the listing has it, else one "
+        "drawn from the fitted distribution; file pages are a part of it, the others anonymous (ASSUMED)",
     ),
     Parameter(
         "library_sharing", FRACTION, 0.75,
@@ -50,7 +53,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "anon_pages", INT, 60,
-        "anonymous pages resident after start: heap, stack, and written pages of data and library data",
+        "anonymous pages resident after start: heap, stack, and written pages of data and library data; of no account "
+        "in a tree with measured sizes",
         "pages", 1, 4_000_000,
     ),
     Parameter(
@@ -108,7 +112,7 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 class _Pages(NamedTuple):
-    """What a process reads and writes at each stage; the same for every program, for all have one layout."""
+    """What a process reads and writes at each stage; the same for every program of one size, for all have one layout."""
 
     reads: list[Range]
     writes: list[Range]
@@ -119,11 +123,18 @@ class _Pages(NamedTuple):
     late_reads: list[Range]
 
 
+class _Program(NamedTuple):
+    """A process image of some size: its layout, and what is touched in it."""
+
+    layout: Layout
+    pages: _Pages
+
+
 def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
     """Return the trace of a process tree.
 
-    Two random numbers are drawn per process, whatever the other parameters are: equal seeds give comparable
-    traces across a sweep.
+    Two random numbers are drawn per process, whatever the other parameters are, and a third one behind them for a tree
+    with resident sizes: equal seeds give comparable traces across a sweep.
 
     Raises
     ------
@@ -133,14 +144,40 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     shape = shape_of(params["tree"])
     execs = rng.random(len(shape.parents)) < params["exec_ratio"]
     short_lived = rng.random(len(shape.parents)) < params["short_lived"]
-    layout = lay_out(_needs(params), geometry)
-    story = _Story(shape, execs, short_lived, params["first"] == "child", _pages(params, layout))
-    return story.tell(layout)
+    own = _programs(params, geometry, _anon_pages(params, shape, geometry, rng))
+    story = _Story(shape, execs, short_lived, params["first"] == "child", own)
+    return story.tell()
 
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
     """Return why a process with these parameters does not fit into the geometry's address space, None if it does."""
-    return _misfit(_needs(params), geometry)
+    sizes = params["tree"].get("resident_kib")
+    largest = most_anon_pages(sizes, _file_pages(params), geometry) if sizes else params["anon_pages"]
+    return _misfit(_needs(params, largest), geometry)
+
+
+def _file_pages(params: dict[str, Any]) -> int:
+    """Return how many file pages every process has resident."""
+    return int(params["file_pages"]) + int(params["archive_pages"])
+
+
+def _anon_pages(
+    params: dict[str, Any], shape: Shape, geometry: Geometry, rng: np.random.Generator
+) -> list[int]:
+    """Return how many anonymous pages each process has after it exec'ed: all alike, or by their resident sizes."""
+    if shape.resident_kib is None:
+        return [params["anon_pages"]] * len(shape.parents)
+    found: list[int] = anon_pages(resident_kib(shape, rng), _file_pages(params), geometry).tolist()
+    return found
+
+
+def _programs(params: dict[str, Any], geometry: Geometry, sizes: list[int]) -> list[_Program]:
+    """Return the image of each process; those of one size share it."""
+    made: dict[int, _Program] = {}
+    for anon in dict.fromkeys(sizes):
+        layout = lay_out(_needs(params, anon), geometry)
+        made[anon] = _Program(layout, _pages(params, layout))
+    return [made[anon] for anon in sizes]
 
 
 @lru_cache(maxsize=4096)
@@ -153,15 +190,15 @@ def _misfit(needs: Needs, geometry: Geometry) -> str | None:
     return None
 
 
-def _needs(params: dict[str, Any]) -> Needs:
-    """Return how many pages of each sort the parameters ask for."""
+def _needs(params: dict[str, Any], anon: int) -> Needs:
+    """Return how many pages of each sort the parameters ask for, in a process with ``anon`` anonymous ones."""
     library = round(params["file_pages"] * params["library_sharing"])
     mapped_by_image = round(library * params["library_inherited"])
     return Needs(
         text=params["file_pages"] - library,
         library=mapped_by_image,
         late=library - mapped_by_image,
-        anon=params["anon_pages"],
+        anon=anon,
         heap_tables=params["anon_tables"],
         library_tables=params["file_tables"],
         archive=params["archive_pages"],
@@ -191,30 +228,49 @@ def _first_tables(pages: IntArray, tables: int, entries: int) -> IntArray:
 
 @dataclass(frozen=True)
 class _Story:
-    """The order of events: who does what when. Arrays are bool [processes]."""
+    """The order of events: who does what when. Arrays are bool [processes].
+
+    ``own`` is what a process runs if it execs; one that does not runs what its parent runs.
+    """
 
     shape: Shape
     execs: npt.NDArray[np.bool_]
     short_lived: npt.NDArray[np.bool_]
     child_first: bool
-    pages: _Pages
+    own: list[_Program]
 
-    def tell(self, layout: Layout) -> Trace:
+    def tell(self) -> Trace:
         """Return the whole trace."""
         builder = TraceBuilder()
-        images = {name: builder.image(layout.image(program)) for program, name in enumerate(self._programs())}
-        builder.exec(0, images[self.shape.names[0]])
-        self._touch(builder, 0, self.pages.writes)
+        images = self._images(builder)
+        builder.exec(0, images[0])
+        self._touch(builder, 0, self.pages[0].writes)
         alive = self._start_all(builder, images)
         for task in reversed(alive):
             builder.exit(task)
         return builder.build()
 
-    def _programs(self) -> list[str]:
-        """Return the programs' names, in order of appearance."""
-        return list(dict.fromkeys(self.shape.names))
+    @cached_property
+    def pages(self) -> list[_Pages]:
+        """What each process touches while it lives."""
+        found = [self.own[0].pages]
+        for process, parent in enumerate(self.shape.parents[1:], start=1):
+            found.append(self.own[process].pages if self.execs[process] else found[parent])
+        return found
 
-    def _start_all(self, builder: TraceBuilder, images: dict[str, int]) -> list[int]:
+    def _images(self, builder: TraceBuilder) -> list[int]:
+        """Return the image of each process, made in order of appearance: one for each program and size."""
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.shape.names))}
+        made: dict[tuple[str, int], int] = {}
+        images = []
+        for name, program in zip(self.shape.names, self.own, strict=True):
+            key = (name, id(program))
+            if key not in made:
+                made[key] = builder.image(program.layout.image(numbers[name]))
+            images.append(made[key])
+        return images
+
+    def _start_all(self, builder: TraceBuilder, images: list[int]) -> list[int]:
         """Start every process below the root, depth first; return those alive at the end, in order of birth."""
         children = self.shape.children()
         alive: dict[int, None] = {0: None}
@@ -223,7 +279,7 @@ class _Story:
             task, unborn = open_[-1]
             child = next(unborn, None)
             if child is not None:
-                self._bear(builder, task, child, images[self.shape.names[child]])
+                self._bear(builder, task, child, images[child])
                 alive[child] = None
                 open_.append((child, iter(children[child])))
                 continue
@@ -237,25 +293,26 @@ class _Story:
     def _bear(self, builder: TraceBuilder, parent: int, child: int, image: int) -> None:
         """Fork ``child``; it and its parent do what they do first, in the order asked for."""
         builder.fork(parent, child)
+        inherited, pages = self.pages[parent], self.pages[child]
         if not self.child_first:
-            _write(builder, parent, self.pages.writes_as_parent)
+            _write(builder, parent, inherited.writes_as_parent)
         if self.execs[child]:
-            _write(builder, child, self.pages.writes_before_exec)
+            _write(builder, child, inherited.writes_before_exec)
             builder.exec(child, image)
-        self._touch(builder, child, self.pages.writes if self.execs[child] else self.pages.writes_as_fork)
+        self._touch(builder, child, pages.writes if self.execs[child] else pages.writes_as_fork)
         if self.child_first:
-            _write(builder, parent, self.pages.writes_as_parent)
+            _write(builder, parent, inherited.writes_as_parent)
 
     def _touch(self, builder: TraceBuilder, task: int, writes: list[Range]) -> None:
         """Let a process read its file pages and write."""
-        _read(builder, task, self.pages.reads)
+        _read(builder, task, self.pages[task].reads)
         _write(builder, task, writes)
 
     def _open_libraries(self, builder: TraceBuilder, task: int) -> None:
         """Let a process map and read the libraries that its image does not map."""
-        for mapping in self.pages.late_mappings:
+        for mapping in self.pages[task].late_mappings:
             builder.mmap(task, mapping)
-        _read(builder, task, self.pages.late_reads)
+        _read(builder, task, self.pages[task].late_reads)
 
 
 def _read(builder: TraceBuilder, task: int, ranges: list[Range]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -159,6 +157,6 @@ def test_shell_that_does_not_fit__is_refused():
 def test_parameters__have_allowed_defaults_and_a_meaning(parameter):
     """Each default passes the check that a study's value must pass, and each parameter says what it means."""
     place = Place()
-    checked_value(parameter.default, parameter, Path(), place)
+    checked_value(parameter.default, parameter, place)
     assert place.faults == []
     assert len(parameter.meaning) > 20
