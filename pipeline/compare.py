@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Below this a difference is called none: the assumed constants do not support a finer statement.
 NO_DIFFERENCE = 0.005
+_NAMED_TREES = 3  # of more the number is told
 
 
 def paired(df: pd.DataFrame, metric: str, baseline: str) -> pd.Series[float]:
@@ -64,10 +65,12 @@ def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if "tree_measured" not in df.columns or not (df["tree_measured"] == True).any():  # noqa: E712 (NaN in mixed studies)
         return df, "all cells of the sweep, since it has no measured tree"
     measured = df["tree_measured"] == True  # noqa: E712
-    names = ", ".join(sorted(df.loc[measured, "tree"].unique()))
+    names = sorted(df.loc[measured, "tree"].unique())
     with_trees = set(df.loc[measured, "workload"])
     others = sorted(set(df["workload"]) - with_trees)
-    phrase = f"cells with the measured tree {names}"
+    phrase = f"cells with the measured tree {', '.join(names)}"
+    if len(names) > _NAMED_TREES:
+        phrase = f"cells with one of {len(names)} measured trees"
     if not others:
         return df[measured], phrase
     return df[measured | ~df["workload"].isin(with_trees)], f"{phrase}, and all cells of {', '.join(others)}"

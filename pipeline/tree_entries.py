@@ -42,6 +42,8 @@ def trees(value: Any, base: FilePath, place: Place) -> list[dict[str, Any] | Non
         return [_complete(values.mapping(value, ["depth", "fan_out"], place), place)]
     entry = values.mapping(value, [form, "sizes"], place)
     sizes = values.choice(entry.get("sizes", _SIZES[0]), _SIZES, "value of sizes", place.at("sizes"))
+    if sizes is None:
+        return [None]
     readers: dict[str, Callable[[], list[dict[str, Any] | None]]] = {
         "listing": lambda: [_from_file(entry[form], base, sizes, place)],
         "shipped": lambda: [_shipped(entry[form], sizes, place.at(form), place)],

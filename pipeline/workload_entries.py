@@ -129,9 +129,10 @@ def _workloads(entry: Any, base: FilePath, place: Place) -> dict[str, dict[str, 
     found = {}
     for name, params in named.items():
         known, here = parameters_of(name), place.at(name)
-        fixed = values.mapping(_written_in_full({} if params is None else params, known, here), known, here)
+        given = {} if params is None else params
+        fixed = values.mapping(_written_in_full(given, known, here), known, here)
         found[name] = {
-            key: _one_or_several(_found(value, known[key], base, here.at(key)))
+            key: _one_or_several(_found(value, known[key], base, here.at(key) if key in given else here))
             for key, value in fixed.items()
         }
     return found
@@ -148,10 +149,8 @@ def _written_in_full(params: Any, known: dict[str, Parameter], place: Place) -> 
             "a second tree; a workload has one; keep one of them, or sweep them as 'sweep.tree'"
         )
     keys = [short[0], "sizes"]
-    for key in keys:
-        place.marks.setdefault((*place.path, tree, key), place.marks.get((*place.path, key), (1, 1)))
     rest = {key: value for key, value in params.items() if key not in [*short, "sizes"]}
-    return rest | {tree: {key: params[key] for key in keys if key in params}}
+    return {tree: {key: params[key] for key in keys if key in params}} | rest
 
 
 class _Several(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pipeline.sources.shipped import SHIPPED, shipped_listing
 from pipeline.sources.sizes import quantile, resident_figures
 from pipeline.sources.statistics import tree_figures
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 DEEPEST_TOLD = 6  # depths from here on are put together
 _QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
+_RESAMPLED = 2_000  # times that as many listings are drawn again
+_INTERVAL = (0.05, 0.95)
 
 
 class _Figure(NamedTuple):
@@ -42,7 +46,8 @@ def population_statistics(population: Population) -> dict[str, Any]:
     """Return the statistics of a population, ready for JSON.
 
     ``listings`` and ``user_processes`` count those with a tree. ``per_listing`` has p10, median, p90 and max, over
-    listings, of each figure of a tree (see ``pipeline.sources.statistics.tree_figures``). ``depth_shares`` are fractions
+    listings, of each figure of a tree (see ``pipeline.sources.statistics.tree_figures``); ``intervals`` has the
+    bounds of each in 90 % of samples of as many listings, drawn again from these. ``depth_shares`` are fractions
     of processes at depth 0, 1, ..., and at DEEPEST_TOLD or deeper, each listing weighted equally. ``inner_nodes`` are
     fractions of all processes with children that have one, two, and more than twenty. ``resident_kib`` is that of all
     processes whose size is given (see ``pipeline.sources.sizes.resident_figures``), from ``sized_listings`` listings;
@@ -59,6 +64,7 @@ def population_statistics(population: Population) -> dict[str, Any]:
         "years": [SHIPPED[population.trees[0]].year, SHIPPED[population.trees[-1]].year],
         "user_processes": sum(each["user_processes"] for each in figures),
         "per_listing": {each.key: _distribution(one[each.key] for one in figures) for each in _FIGURES},
+        "intervals": {each.key: _intervals([one[each.key] for one in figures]) for each in _FIGURES},
         "depth_shares": _depth_shares(figures),
         "inner_nodes": _inner_nodes(figures),
         "sized_listings": len(population.sized),
@@ -82,6 +88,14 @@ def _distribution(found: Iterable[float]) -> dict[str, float]:
     """Return quantiles of at least one number."""
     ordered = sorted(found)
     return {name: round(quantile(ordered, share), 4) for name, share in _QUANTILES.items()}
+
+
+def _intervals(found: list[float]) -> dict[str, list[float]]:
+    """Return for each quantile the bounds of 90 % of its values in samples of as many numbers; always the same ones."""
+    drawn = np.random.default_rng(0).integers(0, len(found), (_RESAMPLED, len(found)))
+    quantiles = np.quantile(np.array(found, np.float64)[drawn], list(_QUANTILES.values()), axis=1)
+    bounds = np.quantile(quantiles, _INTERVAL, axis=1).T.round(4).tolist()
+    return dict(zip(_QUANTILES, bounds, strict=True))
 
 
 def _depth_shares(figures: list[dict[str, Any]]) -> list[float]:
@@ -129,21 +143,23 @@ def render(stats: dict[str, Any]) -> str:
             f"{stats['name']}: {stats['meaning']}",
             f"{stats['listings']} listings of {first} to {last}, {stats['user_processes']:,} user processes",
         ],
-        _table(stats["per_listing"]),
+        _table(stats["per_listing"], stats["intervals"]),
         _shares(stats),
         _sizes(stats),
     ]
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _table(per_listing: dict[str, dict[str, float]]) -> list[str]:
-    """Return the quantiles of each figure, one figure a line."""
-    head = f"{'per listing':<37}" + "".join(f"{name:>9}" for name in _QUANTILES)
-    rows = [
-        f"{each.told:<37}"
-        + "".join(f"{value:>9,.{each.digits}f}" for value in per_listing[each.key].values())
-        for each in _FIGURES
-    ]
+def _table(
+    per_listing: dict[str, dict[str, float]], intervals: dict[str, dict[str, list[float]]]
+) -> list[str]:
+    """Return the quantiles of each figure, one figure a line, and what is sure of the median."""
+    head = f"{'per listing':<37}" + "".join(f"{name:>8}" for name in _QUANTILES) + "  median, 90 % sure"
+    rows = []
+    for each in _FIGURES:
+        quantiles = "".join(f"{value:>8,.{each.digits}f}" for value in per_listing[each.key].values())
+        low, high = intervals[each.key]["median"]
+        rows.append(f"{each.told:<37}{quantiles}  {low:,.{each.digits}f} to {high:,.{each.digits}f}")
     return [head, *rows]
 
 

@@ -68,9 +68,11 @@ def find_population(value: Any, base: Path, place: Place) -> Population | None:
         return None
     try:
         return load_population(base / name if own else known[name])
+    except StudyError as error:
+        place.fault(f"{name!r} is no population: {'; '.join(map(str, error.faults))}")
     except RefusedError as error:
         place.fault(str(error))
-        return None
+    return None
 
 
 def load_population(file: Path) -> Population:
