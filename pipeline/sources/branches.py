@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # A line below the first: bars and blanks, then the sign of a branch, then a name.
 BRANCH = re.compile(r"(?P<bars>[\s|]*)(?P<sign>[|`'])-(?P<rest>.*)")
-WRAPPED_FROM = 50  # columns; shorter lines are not wrapped
+_WRAPPED_FROM = 50  # columns; shorter lines are not wrapped
+_BARS_WRAPPED_FROM = 30  # the blanks behind the last bar, where a mail breaks a line, are lost
 _JOINED_MAX = 2_000  # characters; nothing is put behind a longer line
 
 
@@ -75,7 +76,7 @@ def joined(lines: list[Line], warnings: list[Warned]) -> list[Line]:
     width = 0  # of the last line as it was, 0 if a blank line came since
     for line in lines:
         above = found[-1].text if found else ""
-        if width >= WRAPPED_FROM and _is_rest(above, line.text):
+        if width >= _BARS_WRAPPED_FROM and _is_rest(above, line.text, width):
             found[-1] = Line(found[-1].number, above + line.text)
             warnings.append(Warned(line.number, "wrapped; put behind the line above"))
         elif line.text:
@@ -84,10 +85,12 @@ def joined(lines: list[Line], warnings: list[Warned]) -> list[Line]:
     return found
 
 
-def _is_rest(above: str, text: str) -> bool:
-    """Return whether a line goes on where a long one above it ends."""
+def _is_rest(above: str, text: str, width: int) -> bool:
+    """Return whether a line goes on where a long one above it ends, of which the last part has this width."""
     if not text or len(above) > _JOINED_MAX or not BRANCH.match(above):
         return bool(text) and _only_bars(above) and draws_branch(text)
+    if width < _WRAPPED_FROM:
+        return False
     return not BRANCH.fullmatch(text) and not text[0].isspace() and not above.endswith("+")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_BRACKETS = re.compile(r"\[(.+?)\](?: <defunct>)?$")
+_BRACKETS = re.compile(r"\[([^\[\]]+)\](?:\s|$)")
 _NAME_MAX = 64  # characters; a name in a listing is 15 long, a file's rarely more than this
 
 
@@ -26,7 +26,7 @@ def command_name(text: str) -> Command:
     defunct = text.endswith("<defunct>")
     brackets = _BRACKETS.match(text) if text.startswith("[") else None
     if brackets:
-        return Command(brackets[1].strip()[:_NAME_MAX] or "?", bracketed=True, defunct=defunct)
+        return Command(brackets[1].strip()[:_NAME_MAX].strip() or "?", bracketed=True, defunct=defunct)
     word = text.split(None, 1)[0] if text else "?"
     if word.startswith(("/", "./", "../", "~/")):  # kworker/0:1 is no path
         word = word.split(":", 1)[0].rstrip("/").rpartition("/")[2] or word

@@ -7,7 +7,7 @@ nearest one above it that stands further left. Rows of threads (``-L``, ``-T``) 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.sources.commands import command_name
 from pipeline.sources.draft import FLAT, NAME_FOR_MISSING_ROOT, Draft, Drawn
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.sources.draft import Line
     from pipeline.sources.ps_rows import Columns, Row
 
+_COMMAND_MAX = 1_000  # characters; nothing is put behind a longer command
 _BRANCH = re.compile(r"([\s|]*)\\_ ?")
 
 
@@ -88,11 +89,12 @@ def _table(lines: list[Line], draft: Draft) -> tuple[Columns, list[Row]] | None:
 def _rows(lines: list[Line], columns: Columns, draft: Draft) -> list[Row]:
     """Return the rows of a table up to its end or the next header."""
     rows: list[Row] = []
-    strays: list[Line] = []
+    strays: list[_Stray] = []
     fitting = [columns.row(line) for line in lines]
     width, above = _wrapped_at(lines, fitting), 0
     for line, row in zip(lines, fitting, strict=True):
-        rest_of_above = above == width > 0 and not columns.in_line(line.text)
+        broken = above == width > 0
+        rest_of_above = broken and not columns.in_line(line.text)
         above = len(line.text)
         if row is not None and not rest_of_above:
             for stray in strays:
@@ -103,11 +105,11 @@ def _rows(lines: list[Line], columns: Columns, draft: Draft) -> list[Row]:
             draft.warn(line.number, "a second listing begins here; it was left out")
             break
         elif line.text:
-            strays.append(line)
+            strays.append(_Stray(line, broken=broken))
     if strays and rows and not rows[-1].command.strip():
         _take_stray(strays.pop(0), rows, draft)
     if strays:
-        draft.warn(strays[0].number, "the listing ends above this line; what follows was left out")
+        draft.warn(strays[0].line.number, "the listing ends above this line; what follows was left out")
     return rows
 
 
@@ -125,14 +127,23 @@ def _wrapped_at(lines: list[Line], fitting: list[Row | None]) -> int:
     return 0
 
 
-def _take_stray(stray: Line, rows: list[Row], draft: Draft) -> None:
+class _Stray(NamedTuple):
+    """A line that is no row; ``broken``: a terminal broke the line above, so that nothing stood between the two."""
+
+    line: Line
+    broken: bool
+
+
+def _take_stray(stray: _Stray, rows: list[Row], draft: Draft) -> None:
     """Take a line that is no row as the rest of the command above it."""
+    number, text = stray.line
     if not rows:
-        draft.warn(stray.number, "no row of the table; left out")
+        draft.warn(number, "no row of the table; left out")
         return
-    if not rows[-1].command.strip():
-        rows[-1] = rows[-1]._replace(command=stray.text)
-    draft.warn(stray.number, "no row begins here; taken as the rest of the line above")
+    command = rows[-1].command
+    if len(command) < _COMMAND_MAX:
+        rows[-1] = rows[-1]._replace(command=command + text if stray.broken else f"{command} {text}")
+    draft.warn(number, "no row begins here; taken as the rest of the line above")
 
 
 def _folded(rows: list[Row], draft: Draft) -> list[Row]:
