@@ -11,7 +11,7 @@ from html.entities import html5
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pipeline.sources.draft import LINES_MAX, Line, ListingError
+from pipeline.sources.draft import SHORT_LINE, SHORT_LINES_MAX, Line, ListingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,24 +58,26 @@ def cleaned(text: str) -> list[Line]:
     Raises
     ------
     ListingError
-        There are more than LINES_MAX lines.
+        There are more than SHORT_LINES_MAX lines, and they are short.
     """
-    _refuse_too_long(len(text.splitlines()))
+    most = max(SHORT_LINES_MAX, len(text) // SHORT_LINE)
+    _refuse_too_many(len(text.splitlines()), most)
     text = _decoded(text)
     if "(0" in text:
         text = _VT100.sub(_vt100_signs, text)
     if "\x1b" in text:
         text = _COLOUR.sub("", text)
-    lines = list(islice(_lines(text.translate(_SIGNS)), LINES_MAX + 1))
-    _refuse_too_long(len(lines))
+    lines = list(islice(_lines(text.translate(_SIGNS)), most + 1))
+    _refuse_too_many(len(lines), most)
     return lines
 
 
-def _refuse_too_long(lines: int) -> None:
-    """Raise ListingError for more lines than a listing may have."""
-    if lines > LINES_MAX:
+def _refuse_too_many(lines: int, most: int) -> None:
+    """Raise ListingError for more lines than a listing of that size may have."""
+    if lines > most:
         raise ListingError(
-            f"more than {LINES_MAX:,} lines; at most so many are allowed; take a part of the listing"
+            f"more than {most:,} lines of less than {SHORT_LINE} characters on average; up to {SHORT_LINES_MAX:,} lines "
+            "may be so short; take a part of the listing"
         )
 
 

@@ -10,7 +10,9 @@ from simcore.workloads.shape import PROCESSES_MAX
 
 NAME_FOR_MISSING_ROOT = "init"
 
-LINES_MAX = 50_000  # a machine with so many processes has a table of several MB; reading stays below seconds
+# A line takes the more time for its length the shorter it is, and no listing has so many short ones.
+SHORT_LINES_MAX = 20_000
+SHORT_LINE = 40  # characters; the rows of ps are longer
 
 # What the shape of a listing says.
 PARENTS = "parents"  # who started whom

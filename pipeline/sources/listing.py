@@ -138,7 +138,8 @@ def read_listing(text: str) -> Listing:
     Raises
     ------
     ListingError
-        The text lists no processes in a known format, or more than PROCESSES_MAX, or has more than LINES_MAX lines.
+        The text lists no processes in a known format, or more than PROCESSES_MAX, or has more than SHORT_LINES_MAX
+        lines that are short.
     """
     lines = cleaned(text)
     for read in FORMATS.values():

@@ -35,9 +35,7 @@ def read_pstree(text: list[Line]) -> Draft | None:
     connected = sum(CONNECTOR.search(line.text) is not None for line in lines[first:])
     draft = Draft()
     if connected:
-        reader = _connected(lines[first:], forks_lost=False)
-        if reader.lost and not any(_FORK.search(line.text) for line in lines[first:]):
-            reader = _connected(lines[first:], forks_lost=True)
+        reader = _connected(lines[first:])
         draft = reader.draft
     if not connected or (not rooted and reader.lost > connected):
         first -= first > 0 and _is_program(lines[first - 1])
@@ -65,11 +63,14 @@ def _first_line(lines: list[str]) -> int | None:
     return branch if lonely is None or lonely < branch - 1 else lonely
 
 
-def _connected(lines: list[Line], *, forks_lost: bool) -> Reader:
+def _connected(lines: list[Line], *, forks_lost: bool = False) -> Reader:
     """Return the reader of a drawing with connectors, at its end."""
     reader = Reader(forks_lost)
     reader.draft.format = "pstree"
+    forks = forks_lost or any(_FORK.search(line.text) for line in lines)
     for number, line in lines:
+        if reader.lost and not forks:
+            return _connected(lines, forks_lost=True)
         if not reader.take(number, line):
             reader.draft.warn(number, "the tree ends above this line; what follows was left out")
             break
