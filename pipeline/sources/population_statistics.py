@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pipeline.errors import counted
 from pipeline.sources.shipped import SHIPPED, shipped_listing
 from pipeline.sources.sizes import quantile, resident_figures
 from pipeline.sources.statistics import tree_figures
@@ -138,10 +139,11 @@ def _child_over_parent(listings: Iterable[Listing]) -> dict[str, float] | None:
 def render(stats: dict[str, Any]) -> str:
     """Return what ``population_statistics`` found as text for a terminal."""
     first, last = stats["years"]
+    years = f"{first} to {last}" if first < last else f"{first}"
     parts = [
         [
             f"{stats['name']}: {stats['meaning']}",
-            f"{stats['listings']} listings of {first} to {last}, {stats['user_processes']:,} user processes",
+            f"{counted(stats['listings'], 'listing')} of {years}, {stats['user_processes']:,} user processes",
         ],
         _table(stats["per_listing"], stats["intervals"]),
         _shares(stats),
@@ -183,7 +185,7 @@ def _sizes(stats: dict[str, Any]) -> list[str]:
     mib = ", ".join(f"{name} {sizes[name] / 1024:,.1f}" for name in ("p10", "median", "p90", "p99", "max"))
     told = [
         f"resident size in MiB        {mib}",
-        f"                            {sizes['processes']:,} processes of {stats['sized_listings']} listings",
+        f"                            {sizes['processes']:,} processes of {counted(stats['sized_listings'], 'listing')}",
         f"its log10 in KiB            mean {sizes['log10_mean']:.2f}, standard deviation {sizes['log10_sd']:.2f}",
     ]
     if ratio is not None:

@@ -270,6 +270,44 @@ def test_tree__reads_standard_input(forkbench):
     assert "user processes" in forkbench("tree", "-", stdin=listing).stdout
 
 
+def test_tree__tells_what_a_listing_is_and_what_was_repaired(forkbench):
+    """Each shape says what it does not tell; repairs name their lines, and a text that is none is refused."""
+    flat = "USER PID RSS COMMAND\nroot 1 900 /sbin/init\nann 7 5000 vi\n"
+    told = " ".join(forkbench("tree", "-", stdin=flat).stdout.split())
+    assert "Read as ps, flat (USER PID RSS). It does not say who started whom" in told
+    assert "resident size of 2 processes in MiB" in told
+    assert "deepest process" not in told
+    groups = "Control group /:\n└─user.slice\n  └─a.scope\n    ├─1 init\n    └─7 vi\n"
+    assert "not who started whom" in " ".join(forkbench("tree", "-", stdin=groups).stdout.split())
+    cut = forkbench("tree", "-", stdin="init-+-cron\n     |-mak+\n     `-sshd\n").stdout
+    assert "repaired or not read\n  line 2: the line is cut at its end (+)" in cut
+    refused = forkbench("tree", "-", stdin="PID TTY TIME CMD\n1 ? 0:00 init\n")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("<stdin>: line 2: rows of ps without parents and without memory figures")
+
+
+def test_populations__are_listed_and_reckoned(forkbench, tmp_path):
+    """All populations with their sizes, one in words and as JSON, and one of a file; a wrong name is refused."""
+    listed = forkbench("populations").stdout
+    assert listed.startswith("all ")
+    assert "39 listings" in listed.splitlines()[0]
+    assert len(json.loads(forkbench("populations", "--json").stdout)) == 13
+    told = forkbench("populations", "laptops").stdout
+    assert told.startswith("laptops: laptops of 2002 to 2026\n6 listings of 2002 to 2026, ")
+    assert json.loads(forkbench("populations", "laptops", "--json").stdout)["listings"] == 6
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nmeaning: one\nlistings: [wsl-2021-bash]\n", encoding="utf-8"
+    )
+    assert forkbench("populations", "mine.yaml").stdout.startswith(
+        "mine: one\n1 listing of 2021, 7 user processes"
+    )
+    refused = forkbench("populations", "laptop")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "unknown population 'laptop'; did you mean 'laptops'?\n",
+    )
+
+
 def test_report__is_written_where_it_is_said(dataset, tmp_path, forkbench):
     """A report goes to reports/ or to --out, and the verdict is printed."""
     done = forkbench("report", dataset)

@@ -284,7 +284,7 @@ def test_listing_that_is_none__is_refused(tmp_path):
     """A file that is no process listing is refused at the line that names it."""
     (tmp_path / "mine.txt").write_text("Dear diary,\n", encoding="utf-8")
     told = only_fault(tmp_path, VALID + "sweep: {tree: [{listing: mine.txt}]}\n")
-    assert told.startswith("line 5, sweep.tree[0].listing: 'mine.txt' is no process listing")
+    assert told.startswith("line 5, sweep.tree[0].listing: 'mine.txt' gives no process tree")
 
 
 def test_first_study__is_large_enough(shipped_study):
