@@ -287,12 +287,12 @@ def tree(file: Any, *, as_json: bool) -> None:
 
     The format is told from the text. What was repaired or could not be read is told line by line.
     """
+    from pipeline.sources.cleaning import decoded
     from pipeline.sources.listing import ListingError, read_listing
     from pipeline.sources.statistics import render, statistics
 
     try:
-        text = file.read().decode("utf-8", errors="replace")
-        found = statistics(read_listing(text))
+        found = statistics(read_listing(decoded(file.read())))
     except OSError as error:
         raise RefusedError(f"{file.name}: {(error.strerror or 'cannot be read').lower()}") from None
     except ListingError as error:

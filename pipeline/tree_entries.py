@@ -93,6 +93,7 @@ def _of_population(
 
 def _from_file(value: Any, base: FilePath, sizes: str | None, place: Place) -> dict[str, Any] | None:
     """Return the tree of a listing's file."""
+    from pipeline.sources.cleaning import decoded  # noqa: PLC0415 - as above
     from pipeline.sources.listing import read_listing  # noqa: PLC0415 - as above
 
     here = place.at("listing")
@@ -103,7 +104,7 @@ def _from_file(value: Any, base: FilePath, sizes: str | None, place: Place) -> d
         return None
     path = base / name
     try:
-        listing = path.read_bytes().decode("utf-8", errors="replace")
+        listing = decoded(path.read_bytes())
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         here.fault(f"{name!r}: {reason} (looked for {path}); paths count from the study's folder")

@@ -7,6 +7,7 @@ stay those of the text; only ``<br>`` divides a line, and its parts keep the num
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from html.entities import html5
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -50,6 +51,12 @@ _SIGNS = str.maketrans(
 _LINE_SIGNS = "─├└│┬"
 _WRONG_ENCODINGS = ("cp1252", "latin-1", "mac-roman")  # what UTF-8 has been read as
 _QUOTING = re.compile(r"(?:[ \t]*>)+ ?")
+
+
+def decoded(raw: bytes) -> str:
+    """Return the text of a file: UTF-8, or UTF-16 with its mark as Windows writes it; what is neither shows as U+FFFD."""
+    utf16 = raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    return raw.decode("utf-16" if utf16 else "utf-8", errors="replace")
 
 
 def cleaned(text: str) -> list[Line]:

@@ -1,4 +1,4 @@
-r"""The tables of ps: with PPID (``ps -ef``, ``axjf``, ``alx``), drawn as a forest (``auxf``, ``axf``), or flat (``aux``).
+r"""The tables of ps: with PPID (``ps -ef``, ``axjf``, ``alx``), drawn as a forest (``auxf``, ``-H``), or flat (``aux``).
 
 PPID says who started whom, and where it stands the drawing is not needed. In a forest ``\_`` hangs a process below the
 nearest one above it that stands further left. Rows of threads (``-L``, ``-T``) are folded into their process.
@@ -33,7 +33,7 @@ def read_ps(lines: list[Line]) -> Draft | None:
         draft.refused = "a header of ps and no row below it; save a listing with: ps -ef > FILE"
         return draft
     processes = _folded(rows, draft)
-    forest = any(_BRANCH.match(row.command) for row in processes)
+    forest = any(_BRANCH.match(row.command) for row in processes) or _indented(processes)
     if columns.has("PPID"):
         draft.format, place = f"ps with PPID ({_told(columns)})", _by_parent
     elif forest:
@@ -54,6 +54,12 @@ def read_ps(lines: list[Line]) -> Draft | None:
     parents, root = place(processes, draft)
     in_order(draft, list(map(_drawn, processes, parents)), root, NAME_FOR_MISSING_ROOT)
     return draft
+
+
+def _indented(rows: list[Row]) -> bool:
+    """Return whether blanks alone draw the forest, as of ps -H: then few rows have none, by twos."""
+    blanks = [len(row.command) - len(row.command.lstrip()) for row in rows]
+    return 3 * sum(count > 0 for count in blanks) > len(rows) and not any(count % 2 for count in blanks)
 
 
 def _told(columns: Columns) -> str:
@@ -198,7 +204,9 @@ def _by_drawing(rows: list[Row], draft: Draft) -> tuple[list[int], int | None]:
     """Return the parent of each row by what is drawn before its command, -1 for those below the root; and the root."""
     branches = [_BRANCH.match(row.command) for row in rows]
     indents = [-1 if branch is None else len(branch[1]) for branch in branches]
-    if 0 in indents:  # ps puts a blank before the first sign
+    if not any(branches):  # ps -H
+        indents = [len(row.command) - len(row.command.lstrip()) for row in rows]
+    elif 0 in indents:  # ps puts a blank before the first sign
         indents = [-1 if branch is None else branch[1].count("|") for branch in branches]
         draft.warn(rows[0].line, "the indentation is lost; what hangs below what is told by bars alone")
     parents: list[int] = []

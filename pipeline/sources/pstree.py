@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _FORK = re.compile(r"\S-\+-")
 # What pstree -a puts before the arguments: a name, or name,pid or name,user or name,pid,user; a thread in braces.
 _WITH_PID = re.compile(r"([^,]{1,64}),\d+(?:,[\w.+-]+)*(?:\s|$)")
-_WITH_USER = re.compile(r"([^\s,]{1,64})(?:,[\w.+-]+)+(?:\s|$)")
+_WITH_USER = re.compile(r"([^\s,]{1,64})(?:,[\w.+-]*)+(?:\s|$)")
 _THREAD = re.compile(r"(?:([1-9][0-9]{0,8})\*\[)?(\{[^{}]*\})")
-_PROGRAM = re.compile(r"[\w./@(][\w./@()+-]*(?:,\w+)*(?:\s|$)")  # how the first line of pstree -a begins
+_PROGRAM = re.compile(r"[\w./@(][\w./@()+-]*(?:,\w*)*(?:\s|$)")  # how the first line of pstree -a begins
 
 
 def read_pstree(text: list[Line]) -> Draft | None:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pipeline.sources.cleaning import decoded
 from pipeline.sources.listing import CGROUPS, FLAT, Listing, ListingError, read_listing
 
 # The machine: init starts cron, a login whose shell runs ps, and a database with a writer.
@@ -204,6 +205,25 @@ def test_forest__keeps_its_columns_where_one_is_filled_up():
     ]  # fmt: skip
     text = "PID CGROUP             COMMAND\n" + "\n".join(f"{a:>3} {b:<18} {c}" for a, b, c in rows)
     assert paths(read_listing(text)) == ["init", "init/sshd", "init/sshd/sshd", "init/sshd/sshd/bash"]
+
+
+def test_files__are_utf_8_or_utf_16():
+    """A file that Windows wrote is read as well; other bytes do no harm to what can be read."""
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert paths(read_listing(decoded(utf8(PSTREE).encode(encoding)))) == TREE
+    assert paths(read_listing(decoded(PSTREE.encode() + b"\n\xff\xfe\n"))) == TREE
+
+
+def test_blanks_alone__draw_a_forest():
+    """ps -H draws no sign: two blanks a storey; a stray one in a flat table draws nothing."""
+    told = ["  PID   TTY   TIME CMD"]
+    for line in PS_AXJF.splitlines()[1:]:
+        pid, command = line.split()[1], line[PS_AXJF.index("COMMAND") :]
+        storey = 2 * (command.index("\\_") // 4 + 1) if "\\_" in command else 0
+        told.append(f"{pid:>5} ?  00:00:00 {' ' * storey}{command.lstrip(' |_' + chr(92))}")
+    assert paths(read_listing("\n".join(told))) == TREE
+    flat = "PID RSS CMD\n1 9 init\n2 9   a\n3 9 b\n4 9 c\n"
+    assert read_listing(flat).shape == FLAT
 
 
 def test_sizes__are_those_of_the_table():
