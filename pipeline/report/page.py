@@ -168,21 +168,22 @@ def _moves_within(digest: Digest, parts: list[Digest]) -> list[tuple[Digest, Axi
 def _fixed(digest: Digest) -> str:
     """Return the parameters that are not swept, in words; of several workloads, one after another."""
     said = []
-    shapes = (
+    shapes = {
         "tree_measured",
         "tree_depth",
         "tree_processes",
         "fan_out",
         "tree_sizes",
-    )  # the tree's label says them
+    }  # the tree's label says them
     for workload in digest.workloads:
         cells = digest.df[digest.df[WORKLOAD] == workload]
-        columns = [name for name in digest.df.attrs["parameters"] if name not in shapes]
+        sizes = set(cells["tree_sizes"].dropna()) if "tree_sizes" in cells else set()
+        of_no_account = {"anon_pages"} if sizes and "fixed" not in sizes else set()
+        columns = [name for name in digest.df.attrs["parameters"] if name not in shapes | of_no_account]
         known = {name: cells[name].dropna().unique().tolist() for name in columns}
         told = [f"{name.replace('_', ' ')} {plain(one[0])}" for name, one in known.items() if len(one) == 1]
+        told += [f"processes of trees have sizes: {size}" for size in sorted(sizes - {"fixed"})]
         of = f"in {workload}: " if len(digest.workloads) > 1 else ""
-        sizes = set(cells["tree_sizes"].dropna()) - {"fixed"} if "tree_sizes" in cells else set()
-        told += [f"sizes of the trees' processes {', '.join(sorted(sizes))}"] if sizes else []
         said += [of + ", ".join(told)] if told else []
     return "; ".join(said)
 

@@ -10,6 +10,7 @@ import yaml
 from pipeline import analysis
 from pipeline.errors import StudyError
 from pipeline.plan import make_plan, plan_document, plan_from
+from pipeline.report.page import write_report
 from pipeline.sources.populations import load_population, populations
 from pipeline.sources.shipped import SHIPPED, shipped_listing
 from pipeline.study import load_study
@@ -140,6 +141,21 @@ def test_rows__name_their_listing_and_where_its_sizes_come_from(study_of, tmp_pa
         ("tldp-2002-named-postfix-excerpt", "drawn"),
         ("depth 1, fan-out 1", "fixed"),
     }
+
+
+def test_report__says_where_sizes_come_from(study_of, tmp_path):
+    """The page tells that sizes were drawn, and not the anonymous pages that were of no account."""
+    run_study(
+        study_of(workload={"tree": {"shipped": "wsl-2021-bash", "sizes": "measured"}}),
+        tmp_path / "d",
+        0,
+        quiet=True,
+    )
+    write_report(tmp_path / "d", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "processes of trees have sizes: drawn" in page
+    assert "file pages 160" in page
+    assert "anon pages 60" not in page
 
 
 FAULTS = {
