@@ -124,6 +124,10 @@ class TraceBuilder:
     _image_rows: list[tuple[int, ...]] = field(default_factory=list)
     _image_starts: list[int] = field(default_factory=lambda: [0])
 
+    def __len__(self) -> int:
+        """Return how many events there are so far."""
+        return len(self._rows)
+
     def image(self, mappings: list[Mapping]) -> int:
         """Declare what an exec maps; returns the image's number."""
         self._image_rows += [_mmap_row(-1, mapping) for mapping in mappings]

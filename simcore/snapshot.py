@@ -35,6 +35,18 @@ class MmView(NamedTuple):
     left_charged: int = 0
 
 
+class Account(NamedTuple):
+    """What the kernel tells of one mm, at one moment.
+
+    ``tables`` count in its VmPTE (leaf and upper ones, the pgd left out; with shared ones as the design charges
+    them); ``rss_pages`` are resident, the zero page not counted, ``anon_pages`` of them anonymous.
+    """
+
+    tables: int
+    rss_pages: int
+    anon_pages: int
+
+
 class TableView(NamedTuple):
     """A leaf table: refcount, mark, and index -> (frame, writable) for each present pte; frame 0 is the zero page.
 

@@ -80,6 +80,10 @@ class Pair:
         for name, one, other in parts:
             if one != other:
                 return f"{name} are\n  {one}\nand\n  {other}"
+        for task in state.tasks:
+            accounts = self.fast.account(task), self.slow.account(task)
+            if accounts[0] != accounts[1]:
+                return f"accounts of task {task} are\n  {accounts[0]}\nand\n  {accounts[1]}"
         check_invariants(state, self.slow.m.design, self.slow.m.geometry)  # of the oracle too: they are equal
         return ""
 

@@ -11,6 +11,8 @@ import random
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from simcore import Mapping, Trace, TraceBuilder, VmaKind
 from simcore.events import Op
 
@@ -226,6 +228,40 @@ class Recipe(NamedTuple):
     def build(self) -> Trace:
         """Make the trace."""
         return RandomTrace(self.seed, self.tasks, self.wild, shared=self.shared).build(self.length)
+
+
+class Magnified(NamedTuple):
+    """A recipe under a magnifying glass: each page becomes ``by`` pages, all of them ``shift`` pages further on.
+
+    For tables whose rows have several words, and blocks of fault-around within them.
+    """
+
+    recipe: Recipe
+    by: int
+    shift: int
+
+    def build(self) -> Trace:
+        """Make the trace."""
+        small = self.recipe.build()
+        events, rows = small.events.copy(), small.image_rows.copy()
+        listed = (events["stride"] == 0) & np.isin(events["op"], (Op.READ, Op.WRITE))
+        ranged = ~listed & ~np.isin(events["op"], (Op.FORK, Op.VFORK, Op.EXEC, Op.EXIT, Op.RECLAIM))
+        events[ranged], rows = self._larger(events[ranged]), self._larger(rows)
+        events["count"][events["op"] == Op.RECLAIM] *= self.by
+        pages = small.pages * self.by + self.shift + np.arange(len(small.pages)) * 7 % self.by
+        return Trace(events, pages, rows, small.image_starts)
+
+    def _larger(self, rows: np.ndarray) -> np.ndarray:
+        """Return events with ranges of pages, magnified; every third access leaves out the first of its pages."""
+        rows, far = rows.copy(), rows["stride"] > 1
+        rows["start"] = rows["start"] * self.by + self.shift
+        rows["count"] *= np.where(far, 1, self.by)
+        rows["stride"] *= np.where(far, self.by, 1)
+        rows["offset"] *= self.by
+        cut = np.isin(rows["op"], (Op.READ, Op.WRITE)) & ~far & (np.arange(len(rows)) % 3 == 0)
+        rows["start"][cut] += self.by // 3
+        rows["count"][cut] -= self.by // 3
+        return rows
 
 
 class Short(NamedTuple):

@@ -50,7 +50,7 @@ def map_blocks(h: IntArray, vma: int, place: int, table: int, words: tuple[int, 
     row, present = mask(h, KIND_A), row_of(h, table, PRESENT)
     together = h[AROUND] <= 64 and h[AROUND] <= h[ENTRIES] and is_complete(h, vma)
     for word in range(words[0], words[1]):
-        bits = h[row + word]
+        bits = h[row + word] & ~h[present + word]
         while bits:
             _map_block(h, vma, place, table, word * 64 + lowest(bits))
             if together:

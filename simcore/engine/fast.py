@@ -38,7 +38,7 @@ from simcore.heap import (
     WORDS,
 )
 from simcore.result import ActVectors, Result
-from simcore.snapshot import Arena, Pool, Snapshot
+from simcore.snapshot import Account, Arena, Pool, Snapshot
 from simcore.units import ready
 
 if TYPE_CHECKING:
@@ -136,6 +136,11 @@ class Engine:
         elements = rmap * int(self._h[RMAP_BYTES]) if self._h[RMAP] == CHAIN else 0
         values = (mms, leaves, uppers, tables * page, charged * page, elements, pages, cache, rss)
         return {level.name: value for level, value in zip(LEVELS, values, strict=True)}
+
+    def account(self, task: int) -> Account:
+        """Return what the kernel would tell of a task's mm; KeyError if there is no such task."""
+        views = Views(self._h, self._trace)
+        return views.account(views.tasks[task][0])
 
     def snapshot(self) -> Snapshot:
         """Return the state as plain values, after a recount of what only the heap knows."""

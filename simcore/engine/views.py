@@ -14,6 +14,7 @@ from simcore.heap import (
     BUCKETS,
     CACHED,
     CHARGE,
+    CHARGE_EACH,
     COPY,
     ENTRIES,
     EXTRA,
@@ -78,7 +79,7 @@ from simcore.heap import (
     WRITE,
     ZERO,
 )
-from simcore.snapshot import FrameView, MmView, TableView, VmaView
+from simcore.snapshot import Account, FrameView, MmView, TableView, VmaView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,17 @@ class Views:
         uppers = {(int(level), int(at)) for level, at, _, _ in spans[h[first : first + h[UPPERS]] == 1]}
         slots = {number: (self.name(mm, table), open_) for number, (table, open_) in self.slots[mm].items()}
         return MmView(vmas, slots, uppers, bool(h[mm + MM_PENDING]), int(h[mm + MM_LEFT]))
+
+    def account(self, mm: int) -> Account:
+        """Return what the kernel would tell of an mm."""
+        h, tables = self.h, [table for table, _ in self.slots[mm].values()]
+        first = mm + MM_SLOTS + int(h[PLACES])
+        charged = sum(h[CHARGE] == CHARGE_EACH or h[table + TABLE_OWNER] == mm for table in tables)
+        charged += int(h[first : first + h[UPPERS]].sum()) + int(h[mm + MM_LEFT])
+        resident = sum(int(h[table + TABLE_MAPPED]) for table in tables)
+        extras = [int(h[table + TABLE_EXTRA]) for table in tables if h[table + TABLE_EXTRA]]
+        of_files = sum(len(self.bits(extra + FILE * int(h[ROW]))) for extra in extras)
+        return Account(int(charged), resident, resident - of_files)
 
     def is_linked(self, table: int) -> bool:
         """Return whether the count of a record is its refcount."""

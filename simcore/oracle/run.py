@@ -15,10 +15,10 @@ from simcore.oracle.faults import touch
 from simcore.oracle.forks import fork_mm
 from simcore.oracle.reclaiming import reclaim
 from simcore.oracle.sharing import copy_deferred, separate
-from simcore.oracle.state import Machine, Mm, Task, Vma
+from simcore.oracle.state import ANON, Machine, Mm, Task, Vma
 from simcore.oracle.zap import discard, protect, unmap
 from simcore.result import ActVectors, Result
-from simcore.snapshot import FrameView, MmView, Snapshot, TableView, VmaView
+from simcore.snapshot import Account, FrameView, MmView, Snapshot, TableView, VmaView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -325,6 +325,16 @@ class Oracle:
         vectors = ActVectors.sorted_from(kinds, times, acts)
         totals = vectors.times @ vectors.acts
         return Result(totals, np.array(gauges, np.int64), vectors, self._position, self._touches)
+
+    def account(self, task: int) -> Account:
+        """Return what the kernel would tell of a task's mm; KeyError if there is no such task."""
+        mm = self.m.tasks[task].mm
+        single = self.m.design.charge in ("owner", "forker")
+        charged = [slot for slot in mm.slots.values() if not single or slot.table.owner is mm]
+        pages = [pte.page for slot in mm.slots.values() for pte in slot.table.ptes.values() if not pte.swap]
+        resident = [page for page in pages if page is not self.m.zero_page]
+        anon = sum(page.kind == ANON for page in resident)
+        return Account(len(charged) + len(mm.uppers) + mm.left_charged, len(resident), anon)
 
     def snapshot(self) -> Snapshot:
         """Return the state as plain values, numbered as met."""

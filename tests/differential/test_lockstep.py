@@ -5,12 +5,13 @@ import re
 import pytest
 from hybrids import ALL
 from lockstep import Pair, assert_lockstep, bisected, compare, replay
-from traces import DEEP, Recipe
+from traces import DEEP, Magnified, Recipe
 
 from simcore import DESIGNS, tiny_geometry
 from simcore.simulate import start
 
 WIDE = tiny_geometry(8, 2)
+LARGE = tiny_geometry(256, 2)
 # One that links, one that copies when last, one that copies later, one that shares through files: the rest is for DEEP.
 LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf", "async_fork", "shared_mmap"]
 
@@ -23,6 +24,16 @@ def test_random_traces__are_equal_after_every_event(design, levels):
     for seed in range(8 if DEEP else 2):
         recipe = Recipe(seed, 150, shared=seed % 2 == 0)
         assert_lockstep(recipe.build(), ALL[design], geometry, recipe=recipe)
+
+
+@pytest.mark.parametrize("design", ALL)
+def test_large_tables__are_equal_after_every_event(design):
+    """Rows of four words, vmas that begin and end within a word and within a block of fault-around."""
+    for seed in range(8 if DEEP else 1):
+        recipe = Magnified(
+            Recipe(40 + seed + list(ALL).index(design), 60, tasks=4), by=32, shift=(5, 0)[seed % 2]
+        )
+        assert_lockstep(recipe.build(), ALL[design], LARGE, recipe=recipe)
 
 
 @pytest.mark.parametrize("design", ALL)
