@@ -19,6 +19,7 @@ import click
 
 from pipeline.bench.command import bench
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
+from pipeline.truth.command import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,6 +102,7 @@ def commands() -> None:
 
 
 commands.add_command(bench)
+commands.add_command(validate)
 
 
 @commands.command()

@@ -2,11 +2,12 @@
 
 A step names a process by a capital letter (the first one is A) and says what it does::
 
-    A map anon 0x10000000000 4M        anon, filepriv, filero, fileshared, shm or shanon; a number behind the size
-                                       names the file, so that others can map the same one
+    A map anon 0x10000000000 4M        anon, filepriv, filero, fileshared, shm, shanon or stack; a number behind the
+                                       size names the file, so that others can map the same one
     A write 0x10000000000 512 2        pages from an address on, and the stride in pages (1 if left out); or read
     A unmap 0x10000000000 1M           or dontneed
     A protect 0x10000000000 4M r       or rw
+    A grow 0xffffff000                 write below a stack, which grows down to there
     A fork B                           B is the child
     A spawn B                          a child that shares A's memory until it execs, which it does at once
     B exec                             the image maps nothing that is looked at
@@ -38,6 +39,7 @@ MAPPINGS: dict[str, tuple[VmaKind, bool]] = {
     "fileshared": (VmaKind.FILE_SHARED, True),
     "shm": (VmaKind.SHM, True),
     "shanon": (VmaKind.SHM, True),
+    "stack": (VmaKind.STACK, True),
 }
 
 
@@ -107,15 +109,18 @@ class _Teller:
             self._map(task, rest)
         elif verb in ("read", "write"):
             stride = int(rest[2]) if len(rest) > 2 else 1
-            getattr(self.builder, verb)(task, _page(rest[0]), int(rest[1]), stride)
+            getattr(self.builder, verb)(task, page_at(rest[0]), int(rest[1]), stride)
         elif verb in ("unmap", "dontneed"):
             {"unmap": self.builder.munmap, "dontneed": self.builder.dontneed}[verb](
-                task, _page(rest[0]), pages_of(rest[1])
+                task, page_at(rest[0]), pages_of(rest[1])
             )
         elif verb == "protect":
             self.builder.mprotect(
-                task, _page(rest[0]), pages_of(rest[1]), writable={"r": False, "rw": True}[rest[2]]
+                task, page_at(rest[0]), pages_of(rest[1]), writable={"r": False, "rw": True}[rest[2]]
             )
+        elif verb == "grow":
+            self.builder.grow(task, page_at(rest[0]))
+            self.builder.write(task, page_at(rest[0]))
         elif verb in ("fork", *_SPAWNS):
             self._bear(task, rest[0], shares=verb in _SPAWNS)
         elif verb == "exec":
@@ -131,8 +136,8 @@ class _Teller:
         kind, writable = MAPPINGS[rest[0]]
         named = rest[3:] and rest[3].isdigit()
         self._files += 1
-        file = -1 if kind == VmaKind.ANON else int(rest[3]) if named else self._files
-        self.builder.mmap(task, Mapping(_page(rest[1]), pages_of(rest[2]), kind, writable, file))
+        file = -1 if kind in (VmaKind.ANON, VmaKind.STACK) else int(rest[3]) if named else self._files
+        self.builder.mmap(task, Mapping(page_at(rest[1]), pages_of(rest[2]), kind, writable, file))
 
     def _bear(self, parent: int, name: str, *, shares: bool) -> None:
         """Make a child."""
@@ -146,6 +151,6 @@ class _Teller:
             self.builder.fork(parent, child)
 
 
-def _page(address: str) -> int:
+def page_at(address: str) -> int:
     """Return the number of the page at an address."""
     return int(address, 16) >> PAGE_SHIFT

@@ -1,0 +1,124 @@
+"""``forkbench validate``: the simulator beside kernels."""
+# ruff: noqa: PLC0415 - heavy modules are imported when they are needed, so that --help is quick
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.errors import RefusedError
+
+if TYPE_CHECKING:
+    from pipeline.truth.host import HostComparison, Verdict
+    from pipeline.truth.kernels import Comparison
+
+DIFFERENT = 1
+_SHOWN = 20  # differences that are printed in full
+
+
+@click.command()
+@click.option(
+    "--kernels", is_flag=True, help="Compare with what four kernels returned (shipped; any machine)."
+)
+@click.option(
+    "--host", is_flag=True, help="Compare with the kernel that runs here (Linux on x86-64, a C compiler)."
+)
+@click.option(
+    "--engine", type=click.Choice(["fast", "oracle"]), default="fast", help="Which simulator. [default: fast]"
+)
+@click.option("--seed", type=int, default=0, help="Of the random scripts of --host. [default: 0]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def validate(*, kernels: bool, host: bool, engine: str, seed: int, as_json: bool) -> None:
+    """Compare minor faults, VmPTE and resident pages, step by step, with a kernel's.
+
+    Exit code 1 if a step differs and nothing names why.
+    """
+    if kernels == host:
+        raise RefusedError("validate: one of --kernels and --host is needed; choose what to compare with")
+    failed = _kernels(engine, as_json=as_json) if kernels else _host(seed, as_json=as_json)
+    if failed:
+        raise click.exceptions.Exit(DIFFERENT)
+
+
+def _kernels(engine: str, *, as_json: bool) -> bool:
+    """Compare with the step files; tells whether a step differs that nothing excuses."""
+    from pipeline.truth import kernels
+
+    compared = [kernels.compare(kernels.load(name), engine) for name in kernels.KERNELS]
+    if as_json:
+        click.echo(json.dumps([kernels.as_json(each) for each in compared], indent=2))
+    else:
+        for each in compared:
+            _tell_kernel(each)
+    return any(each.failed for each in compared)
+
+
+def _tell_kernel(compared: Comparison) -> None:
+    """Print one kernel's comparison."""
+    kernel = compared.kernel
+    excused = [each for each in compared.differences if each.excused]
+    click.echo(f"{kernel.version}, design {kernel.design.name}")
+    click.echo(
+        f"  {len(kernel.scripts)} scripts, {compared.steps} steps: {compared.steps - len(compared.differences)} equal in "
+        f"minor faults and VmPTE, {len(excused)} left out, {len(compared.differences) - len(excused)} different"
+    )
+    for each in compared.differences:
+        if each.excused is None:
+            faults, table = each.kernel
+            here_faults, here_table = each.simulated
+            click.echo(
+                f"  {each.script}, step {each.step}: {faults} faults, VmPTE {table} KiB; "
+                f"simulated {here_faults}, {here_table} KiB"
+            )
+    reasons: dict[str, list[str]] = {}
+    for each in excused:
+        reasons.setdefault(each.excused.reason if each.excused else "", []).append(each.script)
+    for reason, scripts in reasons.items():
+        click.echo(f"  left out, {len(scripts)} steps of {', '.join(dict.fromkeys(scripts))}: {reason}")
+    for stale in compared.stale:
+        click.echo(
+            f"  {stale.script} is named as left out, but equal; take it off pipeline/truth/left_out.py"
+        )
+
+
+def _host(seed: int, *, as_json: bool) -> bool:
+    """Compare with the running kernel; tells whether a step differs."""
+    from pipeline.truth import host
+
+    compared = host.compare_host(seed, lambda said: click.echo(said, err=True))
+    if as_json:
+        click.echo(json.dumps(host.as_json(compared), indent=2))
+    else:
+        _tell_host(compared)
+    return compared.failed
+
+
+def _tell_host(compared: HostComparison) -> None:
+    """Print the comparison with the running kernel."""
+    import platform
+
+    noisy = [verdict for verdict in compared.verdicts if verdict.noisy]
+    different = [verdict for verdict in compared.verdicts if verdict.differing]
+    steps = sum(len(verdict.steps) for verdict in compared.verdicts)
+    click.echo(f"Linux {platform.release()}, design {compared.design}")
+    click.echo(
+        f"  {len(compared.verdicts)} scripts, {steps} steps, each three times: {len(compared.verdicts) - len(different)} "
+        f"scripts equal in minor faults, VmPTE, resident and anonymous pages at every step, {len(different)} different"
+    )
+    click.echo(
+        f"  {len(noisy)} scripts whose turns the kernel did not repeat exactly: {_names(noisy) or 'none'}"
+    )
+    for name, reason in compared.skipped.items():
+        click.echo(f"  {name} was left out: {reason}")
+    for verdict in different[:_SHOWN]:
+        number = verdict.differing[0]
+        click.echo(f"  {verdict.name}, step {number} {verdict.steps[number]}:")
+        click.echo(f"    kernel    {verdict.kernel[number]._asdict()}")
+        click.echo(f"    simulated {verdict.simulated[number]._asdict()}")
+
+
+def _names(verdicts: list[Verdict]) -> str:
+    """Return the names of scripts, with commas."""
+    return ", ".join(verdict.name for verdict in verdicts)
