@@ -25,22 +25,22 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "anon_pages", INT, 65_536,
         "pages of one private anonymous mapping, all written before the first fork",
-        "pages", 1, 4_000_000,
+        "pages", 1, 1 << 24,
     ),
     Parameter(
         "child_writes", INT, 64,
         "pages of the mapping, at most all, that each child writes before it execs or exits",
-        "pages", 0, 4_000_000,
+        "pages", 0, 1 << 24,
     ),
     Parameter(
         "parent_writes", INT, 0,
         "pages of the mapping, at most all, that the parent writes after each fork, while the child lives",
-        "pages", 0, 4_000_000,
+        "pages", 0, 1 << 24,
     ),
     Parameter(
         "parent_writes_after", INT, 0,
         "pages of the mapping, at most all, that the parent writes when the child has gone, before it forks again",
-        "pages", 0, 4_000_000,
+        "pages", 0, 1 << 24,
     ),
     Parameter(
         "spread", CHOICE, "random",
