@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.bench.command import bench
+from pipeline.capture.command import capture, validate_capture
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 from pipeline.truth.command import validate
 
@@ -103,6 +104,8 @@ def commands() -> None:
 
 commands.add_command(bench)
 commands.add_command(validate)
+commands.add_command(capture)
+commands.add_command(validate_capture)
 
 
 @commands.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -80,13 +80,20 @@ def cell_lines(found: Found) -> str:
         f"design:    {found.cell.design}{_definition(found)}",
         f"geometry:  {trace.geometry}",
         f"workload:  {trace.workload}",
-        *(f"  {name}: {json.dumps(value)}" for name, value in trace.params.items()),
+        *(f"  {name}: {_shown(value)}" for name, value in trace.params.items()),
         f"replicate: {trace.replicate}",
         f"seed:      {trace.seed}",
         f"state:     {_state(found)}",
         f"replay:    forkbench show {found.cell.cell_id} --results {found.path} --simulate",
     ]
     return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """Return a parameter as JSON, without the packed text of a capture."""
+    if isinstance(value, dict) and "packed" in value:
+        value = {key: entry for key, entry in value.items() if key != "packed"}
+    return json.dumps(value)
 
 
 def _definition(found: Found) -> str:

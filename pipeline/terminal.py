@@ -40,9 +40,11 @@ def two_columns(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value of an axis in a few characters: a measured tree by its label."""
+    """Return a value of an axis in a few characters: a measured tree or a capture by its label."""
     if isinstance(value, dict) and "parents" in value:
         return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
+    if isinstance(value, dict) and "packed" in value:
+        return f"{value['label']} ({value['processes']} processes)"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {entry}" for key, entry in value.items()) + "}"
     return str(value)
@@ -103,10 +105,12 @@ def _parameter(each: Parameter) -> str:
     ranges = {
         "choice": f"one of {', '.join(each.choices)}",
         "tree": "a listing's name, {listing: FILE}, {population: NAME} or {depth: 3, fan_out: 2}",
+        "capture": "a file that forkbench capture wrote",
     }
     noun = "whole number" if each.kind == "int" else "number"
     allowed = ranges.get(each.kind, f"{noun} from {each.low:,} to {each.high:,} {each.unit}".rstrip())
-    return f"{each.meaning} [{allowed}; default {brief(each.default)}]"
+    silent = "needed" if each.default is None else f"default {brief(each.default)}"
+    return f"{each.meaning} [{allowed}; {silent}]"
 
 
 def plan_lines(study: Study, plan: Plan, facts: dict[str, Any], guess: Estimate) -> str:

@@ -15,11 +15,12 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import values
+from pipeline.capture_entries import captured
 from pipeline.errors import dotted
 from pipeline.tree_entries import SHORT_FORMS, trees
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
-from simcore.workloads.parameters import TREE
+from simcore.workloads.parameters import CAPTURE, TREE
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -94,6 +95,10 @@ def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Gri
             mine[axis.name] = _resolved(axis, name, base)
         mine = spread | mine
         known = {key: parameter.default for key, parameter in parameters_of(name).items()} | params
+        for key in (key for key, value in known.items() if value is None and key not in params | mine):
+            place.at("workload").at(name).at(key).fault(
+                f"missing; workload {name!r} needs it; add it, e.g. workload: {{{name}: {{{key}: FILE}}}}"
+            )
         grids.append(Grid(name, {key: value for key, value in known.items() if key not in mine}, mine))
     for axis in axes:
         if axis.name == GEOMETRY_AXIS and GEOMETRY_AXIS in given:
@@ -163,6 +168,8 @@ def _found(value: Any, wanted: Parameter, base: FilePath, place: Place) -> list[
     """Return the values that a value of a study stands for: one, or the trees of a population."""
     if wanted.kind == TREE:
         return list(trees(value, base, place))
+    if wanted.kind == CAPTURE:
+        return [captured(value, base, place)]
     return [values.parameter(value, wanted, place)]
 
 

@@ -17,6 +17,7 @@ INT = "int"
 FRACTION = "fraction"
 CHOICE = "choice"
 TREE = "tree"
+CAPTURE = "capture"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class Parameter:
     ----------
     name : str
         Key in a study.
-    kind : {"int", "fraction", "choice", "tree"}
-        An int (never a bool, never 3.0), a number in [low, high], one of ``choices``, or a process tree:
-        ``{"depth": int, "fan_out": int}`` or ``{"label": str, "parents": [int], "names": [str]}``.
+    kind : {"int", "fraction", "choice", "tree", "capture"}
+        An int (never a bool, never 3.0), a number in [low, high], one of ``choices``, a process tree:
+        ``{"depth": int, "fan_out": int}`` or ``{"label": str, "parents": [int], "names": [str]}``; or what was found
+        on a machine: ``{"label": str, "processes": int, "packed": str}``, see ``simcore.workloads.spaces``.
     default : Any
-        Value where a study is silent.
+        Value where a study is silent; None if it must not be.
     low, high : float
         Range of an int or fraction, ends included.
     choices : tuple of str
