@@ -13,7 +13,7 @@ from pipeline.capture.smaps import KINDS
 from pipeline.errors import counted
 from simcore.designs import DESIGNS
 from simcore.geometry import GEOMETRIES
-from simcore.simulate import start
+from simcore.simulate import levels, start
 from simcore.workloads.capture import CAPTURE_WORKLOAD, tell
 from simcore.workloads.parameters import defaults
 from simcore.workloads.spaces import Page
@@ -140,12 +140,12 @@ def compare(capture: Capture, design: Design) -> list[Compared]:
 def _at_rest(told: Told, machine: Engine | Oracle) -> dict[int, tuple[int, int]]:
     """Return the bytes of page tables and the resident pages of each process at rest: what goes away when it exits."""
     machine.run(told.at_rest)
-    before = machine.result().counts()
+    before = levels(machine)
     found = {}
     for event in range(told.at_rest, len(told.trace)):
         machine.run(event + 1)
-        after = machine.result().counts()
-        gone = [before[gauge] - after[gauge] for gauge in ("pgtable_charged_bytes_end", "rss_pages_end")]
+        after = levels(machine)
+        gone = [before[level] - after[level] for level in ("pgtable_charged_bytes", "rss_pages")]
         found[int(told.trace.events["task"][event])] = (gone[0], gone[1])
         before = after
     return found

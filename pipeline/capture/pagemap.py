@@ -23,20 +23,32 @@ _NONE = -1
 Words = npt.NDArray[np.uint64]
 
 
-def pages_of(vma: Vma, words: Words, page_bytes: int) -> list[Run]:
-    """Return the pages of a vma, ``words`` being its pagemap from its first page on."""
+def pages_of(vma: Vma, pieces: list[tuple[int, Words]], page_bytes: int) -> list[Run]:
+    """Return the pages of a vma; each piece is a page and the pagemap from there on, pages between them are empty."""
+    pieces = [(start, words) for start, words in pieces if (words & (_PRESENT | _SWAPPED)).any()]
+    if not pieces:  # as of most vmas of most processes
+        return []
+    sorts = [_sorts(words, anonymous=may_be_anonymous(vma)) for _, words in pieces]
+    counts = np.bincount(np.concatenate(sorts) - _NONE, minlength=len(Page) + 1)[1:]
+    # A page of zeros looks like one that others map too. The counter of anonymous pages leaves it out.
+    anonymous = counts[Page.ANON] + counts[Page.SHARED]
+    zeros = anonymous - vma.kib.get("Anonymous", 0) * 1024 // page_bytes
+    if zeros > 0 and zeros >= counts[Page.SHARED]:
+        for each in sorts:
+            each[each == Page.SHARED] = Page.ZERO
+    return [run for (start, _), each in zip(pieces, sorts, strict=True) for run in _runs(each, start)]
+
+
+def _sorts(words: Words, *, anonymous: bool) -> npt.NDArray[np.int64]:
+    """Return the sort of each page, _NONE where there is none; ``anonymous``: whether some may be."""
     sorts = np.full(len(words), _NONE, np.int64)
     present = (words & _PRESENT) != 0
     sorts[(words & _SWAPPED) != 0] = Page.SWAP
-    anonymous = present & ((words & _OF_FILE) == 0) & may_be_anonymous(vma)
     sorts[present] = Page.FILE
-    sorts[anonymous] = np.where(words[anonymous] & _ALONE, Page.ANON, Page.SHARED)
-    # A page of zeros looks like one that others map too. The counter of anonymous pages leaves it out.
-    zeros = int(anonymous.sum()) - vma.kib.get("Anonymous", 0) * 1024 // page_bytes
-    unsure = sorts == Page.SHARED
-    if zeros > 0 and zeros >= int(unsure.sum()):
-        sorts[unsure] = Page.ZERO
-    return _runs(sorts, vma.start)
+    if anonymous:
+        own = present & ((words & _OF_FILE) == 0)
+        sorts[own] = np.where(words[own] & _ALONE, Page.ANON, Page.SHARED)
+    return sorts
 
 
 def may_be_anonymous(vma: Vma) -> bool:
@@ -46,8 +58,6 @@ def may_be_anonymous(vma: Vma) -> bool:
 
 def _runs(sorts: npt.NDArray[np.int64], start: int) -> list[Run]:
     """Return the runs of equal sorts, but for pages that are not there."""
-    if not len(sorts):
-        return []
     edges = np.concatenate([[0], np.flatnonzero(np.diff(sorts)) + 1, [len(sorts)]])
     found = zip(edges[:-1].tolist(), edges[1:].tolist(), sorts[edges[:-1]].tolist(), strict=True)
     return [Run(start + low, high - low, Page(sort)) for low, high, sort in found if sort != _NONE]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,10 +23,17 @@ if TYPE_CHECKING:
 
 TRIES = 3  # a process that runs is read so often at most, until its page tables stay while it is read
 CHUNK_PAGES = 1 << 20  # 8 MiB of pagemap at a time
-# Programs reserve terabytes. Vmas of more pages are searched only until all pages that the counters know are found,
-# and not beyond SEARCHED_PAGES: 512 MiB of pagemap.
+# Programs reserve terabytes. In vmas of more pages the kernel is asked first where pages are, which it can tell since
+# Linux 6.7; an older one's pagemap is read up to SEARCHED_PAGES of a vma, which are 512 MiB of it.
 LARGE_PAGES = 1 << 18
 SEARCHED_PAGES = 1 << 26
+
+# include/uapi/linux/fs.h: PAGEMAP_SCAN, struct pm_scan_arg of twelve words, struct page_region of three.
+_PAGEMAP_SCAN, _SCAN, _REGION_WORDS = 0xC0606610, struct.Struct("12Q"), 3
+_IS_PRESENT, _IS_SWAPPED = 1 << 3, 1 << 4
+_REGIONS = 4096  # asked for at a time
+
+Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 class Reading(NamedTuple):
@@ -92,12 +104,12 @@ def _pages(folder: Path, vmas: list[Vma], page_bytes: int) -> tuple[list[list[Ru
     found, placed = [], True
     with file:
         for vma in vmas:
-            words = _words(file, vma, page_bytes)
-            if words is None:
+            try:
+                pieces = [(start, _words(file, start, stop)) for start, stop in _parts(file, vma, page_bytes)]
+                found.append(pages_of(vma, pieces, page_bytes))
+            except OSError:  # it is exiting, or its pages cannot be searched
                 found.append(spread(vma, page_bytes))
                 placed = placed and not _has_pages(vma)
-            else:
-                found.append(pages_of(vma, words, page_bytes))
     return found, placed
 
 
@@ -106,25 +118,41 @@ def _has_pages(vma: Vma) -> bool:
     return vma.kib.get("Rss", 0) + vma.kib.get("Swap", 0) > 0
 
 
-def _words(file: FileIO, vma: Vma, page_bytes: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]] | None:
-    """Return the pagemap of a vma from its first page on, None if some of its pages are not found in it."""
-    large = vma.npages > LARGE_PAGES
-    wanted = (vma.kib.get("Rss", 0) + vma.kib.get("Swap", 0)) * 1024 // page_bytes
-    chunks: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = []
-    at, seen = 0, 0
-    while at < vma.npages and not (large and seen >= wanted):
-        count = min(CHUNK_PAGES, vma.npages - at)
-        if at + count > SEARCHED_PAGES:
-            return None
+def _parts(file: FileIO, vma: Vma, page_bytes: int) -> list[tuple[int, int]]:
+    """Return the ranges of pages in which a vma's pages lie; raises OSError if that is not to be found out."""
+    if vma.npages > LARGE_PAGES:
         try:
-            file.seek((vma.start + at) * WORD_BYTES)
-            raw = file.read(count * WORD_BYTES)
-        except OSError:
-            return None
-        if len(raw) < count * WORD_BYTES:  # as of a process that is exiting
-            return None
-        words = np.frombuffer(raw, np.uint64)
-        seen += int(np.count_nonzero(words >> np.uint64(62)))
-        chunks.append(words)
-        at += count
-    return np.concatenate([np.empty(0, np.uint64), *chunks])
+            return _scanned(file, vma, page_bytes)
+        except OSError as error:
+            if error.errno not in (errno.ENOTTY, errno.EINVAL):
+                raise
+        if not _has_pages(vma):
+            return []
+        if vma.npages > SEARCHED_PAGES:
+            raise OSError(errno.EFBIG, "too many pages to search")
+    cuts = [*range(vma.start, vma.end, CHUNK_PAGES), vma.end]
+    return list(pairwise(cuts))
+
+
+def _scanned(file: FileIO, vma: Vma, page_bytes: int) -> list[tuple[int, int]]:
+    """Return the ranges of a vma that hold pages or swap entries, as the kernel finds them."""
+    found = []
+    regions = np.zeros(_REGIONS * _REGION_WORDS, np.uint64)
+    start, end = vma.start * page_bytes, vma.end * page_bytes
+    sought = _IS_PRESENT | _IS_SWAPPED
+    while start < end:
+        asked = (_SCAN.size, 0, start, end, 0, regions.ctypes.data, _REGIONS, 0, 0, 0, sought, sought)
+        ask = bytearray(_SCAN.pack(*asked))
+        count = fcntl.ioctl(file.fileno(), _PAGEMAP_SCAN, ask)
+        rows = (regions[: count * _REGION_WORDS].reshape(-1, _REGION_WORDS)[:, :2] // page_bytes).tolist()
+        found += [(int(first), int(last)) for first, last in rows]
+        start = _SCAN.unpack(ask)[4]  # where the walk ended
+    return found
+
+
+def _words(file: FileIO, start: int, stop: int) -> Words:
+    """Return the pagemap of pages ``[start, stop)``; raises OSError if it is not all there."""
+    raw = os.pread(file.fileno(), (stop - start) * WORD_BYTES, start * WORD_BYTES)
+    if len(raw) < (stop - start) * WORD_BYTES:
+        raise ProcessLookupError(errno.ESRCH, "pagemap ends early, as of a process that exits")
+    return np.frombuffer(raw, np.uint64)

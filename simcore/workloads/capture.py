@@ -14,12 +14,23 @@ found to have for itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from simcore.events import TraceBuilder
-from simcore.workloads.found import Range, found_in, holes, kept_ranges, runs_of, within
+from simcore.workloads.found import (
+    Range,
+    common,
+    found_in,
+    holes,
+    joined,
+    kept_ranges,
+    runs_of,
+    within,
+    without,
+)
 from simcore.workloads.parameters import CAPTURE, INT, Parameter, Workload
 from simcore.workloads.spaces import spaces_of
 
@@ -138,7 +149,7 @@ class _Story:
         for child in me.forked_children:
             self._fork(task, child, builder, got)
             yield child
-        self._touch(builder, task, np.setdiff1d(me.pages, first), got)
+        self._touch(builder, task, without(me.pages, first), got)
         for child in me.other_children:
             self._fork(task, child, builder, got)
             yield child
@@ -146,22 +157,22 @@ class _Story:
     def _touch(self, builder: TraceBuilder, task: int, pages: IntArray, got: dict[int, IntArray]) -> None:
         """Read and write some of a process's pages; what it got and was found to share stays as it is."""
         me = self.found[task]
-        _each(builder.read, task, np.intersect1d(me.reads, pages))
-        writes = np.intersect1d(np.union1d(me.own, np.setdiff1d(me.shared, got[task])), pages)
+        _each(builder.read, task, common(me.reads, pages))
+        writes = common(joined(me.own, without(me.shared, got[task])), pages)
         if me.forked and task:  # it got its sealed vmas as its parent had left them
             for start, npages in me.sealed:
                 if within(writes, [(start, npages)]).any():
                     builder.mprotect(task, start, npages, writable=True)
         _each(builder.write, task, writes)
-        got[task] = np.union1d(got[task], pages)
+        got[task] = joined(got[task], pages)
 
     def _needed_first(self, me: Found) -> IntArray:
         """Return the pages that a process has before it forks children that never exec."""
         if not me.forked_children:
             return me.pages
-        theirs = np.unique(np.concatenate([self.found[child].pages for child in me.forked_children]))
+        theirs = reduce(joined, (self.found[child].pages for child in me.forked_children))
         sealed = me.pages[within(me.pages, me.sealed)]
-        return np.union1d(np.intersect1d(me.pages, theirs), sealed)
+        return joined(common(me.pages, theirs), sealed)
 
     def _fork(self, parent: int, child: int, builder: TraceBuilder, got: dict[int, IntArray]) -> None:
         """Fork a child; it gets ready for its life or its exec, then its parent writes."""
@@ -170,12 +181,10 @@ class _Story:
         if it.forked:
             got[child] = _settle(builder, child, me, it, got[parent])
         else:
-            written = np.union1d(me.own, me.shared)
-            held = me.writable(np.intersect1d(written, got[parent]))
+            written = joined(me.own, me.shared)
+            held = me.writable(common(written, got[parent]))
             _each(builder.write, child, self._spread(held, self.before_exec))
-        mine = me.writable(
-            np.intersect1d(me.own, got[parent])
-        )  # what it was found to share it does not write
+        mine = me.writable(common(me.own, got[parent]))  # what it was found to share it does not write
         _each(builder.write, parent, self._spread(mine, self.after_fork))
 
     def _spread(self, pages: IntArray, count: int) -> IntArray:
@@ -201,9 +210,9 @@ def _settle(builder: TraceBuilder, child: int, parent: Found, me: Found, held: I
             builder.mprotect(child, part.start, part.npages, writable=part.after)
     ranges = [Range(part.start, part.npages) for part in kept]
     left = held[within(held, ranges)]
-    for start, npages in _given_back(np.setdiff1d(left, me.pages), me.pages, ranges):
+    for start, npages in _given_back(without(left, me.pages), me.pages, ranges):
         builder.dontneed(child, start, npages)
-    return np.intersect1d(left, me.pages)
+    return common(left, me.pages)
 
 
 def _given_back(surplus: IntArray, pages: IntArray, kept: list[Range]) -> list[Range]:
@@ -233,8 +242,8 @@ def _each(touch: Any, task: int, pages: IntArray) -> None:
 CAPTURE_WORKLOAD = Workload(
     name="capture",
     prose="The processes of a machine as forkbench capture found them: who forked whom, who exec'ed, vmas, pages.",
-    source="Linux, Documentation/filesystems/proc.rst (smaps) and Documentation/admin-guide/mm/pagemap.rst. ASSUMED, since "
-    "a capture cannot tell: that reads come before writes, which pages were touched before a fork, and the two numbers of "
+    source="Linux, Documentation/filesystems/proc.rst (smaps), Documentation/admin-guide/mm/pagemap.rst. ASSUMED, since "
+    "captures cannot tell: that reads come before writes, which pages were touched before a fork, and the two numbers of "
     "pages written around a fork, which are those of the workload tree.",
     parameters=PARAMETERS,
     make=make,

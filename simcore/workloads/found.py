@@ -163,10 +163,10 @@ def _sorted_out(space: Space, vmas: list[Mapping]) -> Found:
     objects = [Range(vma.start, vma.npages) for vma in vmas if vma.kind == VmaKind.SHM and vma.writable]
     of_files = _pages(space.runs, Page.FILE)
     in_objects = within(of_files, objects)
-    own = np.union1d(_pages(space.runs, Page.ANON, Page.SWAP), of_files[in_objects])
+    own = joined(_pages(space.runs, Page.ANON, Page.SWAP), of_files[in_objects])
     shared = _pages(space.runs, Page.SHARED)
-    reads = np.union1d(of_files[~in_objects], _pages(space.runs, Page.ZERO))
-    written = np.union1d(own, shared)
+    reads = joined(of_files[~in_objects], _pages(space.runs, Page.ZERO))
+    written = joined(own, shared)
     sealed = [
         Range(vma.start, vma.npages)
         for vma in vmas
@@ -177,7 +177,7 @@ def _sorted_out(space: Space, vmas: list[Mapping]) -> Found:
         space.forked,
         [vma._replace(writable=vma.writable or Range(vma.start, vma.npages) in closed) for vma in vmas],
         [vma.writable for vma in vmas],
-        np.union1d(reads, written),
+        joined(reads, written),
         reads,
         own,
         shared,
@@ -199,6 +199,34 @@ def within(pages: IntArray, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np
     at = np.searchsorted(starts, pages, side="right") - 1
     inside: npt.NDArray[np.bool_] = (at >= 0) & (pages < (starts + lengths)[at])
     return inside
+
+
+def _is_among(pages: IntArray, others: IntArray) -> npt.NDArray[np.bool_]:
+    """Return which of some pages are among others; both rise."""
+    if not len(others):
+        return np.zeros(len(pages), np.bool_)
+    at = np.minimum(np.searchsorted(others, pages), len(others) - 1)
+    found: npt.NDArray[np.bool_] = others[at] == pages
+    return found
+
+
+def common(pages: IntArray, others: IntArray) -> IntArray:
+    """Return rising pages that are among rising others."""
+    found: IntArray = pages[_is_among(pages, others)]
+    return found
+
+
+def without(pages: IntArray, others: IntArray) -> IntArray:
+    """Return rising pages that are not among rising others."""
+    found: IntArray = pages[~_is_among(pages, others)]
+    return found
+
+
+def joined(pages: IntArray, others: IntArray) -> IntArray:
+    """Return rising pages and others, each once, rising."""
+    both = np.concatenate([pages, others[~_is_among(others, pages)]])
+    both.sort(kind="stable")  # two rising halves are merged in one pass
+    return both
 
 
 def runs_of(pages: IntArray) -> list[Range]:
