@@ -1,7 +1,7 @@
 """The processes of this machine -> a capture. The only import of psutil.
 
-psutil tells which processes there are, whose children they are and what they execute; smaps, pagemap and status are
-read here, since psutil leaves out what says which pages came through fork. Arguments, environments and user names are
+psutil tells which processes there are, since when, and whose children they are; smaps, pagemap and status are read here,
+since psutil leaves out what says which pages came through fork. Arguments, environments and user names are
 never read. What stays of a path is the last part of an executable's; files become numbers of this capture.
 """
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pipeline.capture.smaps import Vma
 
 HIDDEN = "?"
+_PROC = Path("/proc")
+_DELETED = " (deleted)"  # what the kernel adds to the path of a file that has been removed
 _NO_MEMORY, _GONE, _SELF = "kernel threads and zombies", "gone before they were read", "this command itself"
 _KEY_BYTES = 16
 
@@ -54,15 +56,18 @@ def process_table() -> list[Task]:
                 parent, born = process.ppid(), process.create_time()
         except psutil.Error:
             continue  # gone since it was listed
-        found.append((born, Task(process.pid, parent, _executable(process))))
+        found.append((born, Task(process.pid, parent, _executable(process.pid))))
     return [task for _, task in sorted(found)]
 
 
-def _executable(process: psutil.Process) -> str:
-    """Return the path of what a process executes, "" if it is not to be seen."""
+def _executable(pid: int) -> str:
+    """Return the path of what a process executes, "" if it is not to be seen.
+
+    psutil would look into the arguments for it where the link cannot be read.
+    """
     try:
-        return str(process.exe()).removesuffix(" (deleted)")
-    except (psutil.Error, OSError):
+        return (_PROC / str(pid) / "exe").readlink().as_posix().removesuffix(_DELETED)
+    except OSError:
         return ""
 
 
@@ -79,14 +84,13 @@ def take_capture(*, anonymise: bool = False) -> Capture:
     CaptureError
         This is no Linux, or there is no /proc with smaps.
     """
-    proc = Path("/proc")
-    if not (proc / "self" / "smaps").exists():
+    if not (_PROC / "self" / "smaps").exists():
         raise CaptureError(
-            f"{proc}: no smaps of processes there; a Linux with /proc and CONFIG_PROC_PAGE_MONITOR is needed; capture "
+            f"{_PROC}: no smaps of processes there; a Linux with /proc and CONFIG_PROC_PAGE_MONITOR is needed; capture "
             "on one"
         )
     began = time.perf_counter()
-    capturing = Capturing(proc, os.sysconf("SC_PAGESIZE"), _namer(anonymise=anonymise))
+    capturing = Capturing(_PROC, os.sysconf("SC_PAGESIZE"), _namer(anonymise=anonymise))
     capturing.read(process_table(), os.getpid())
     return capturing.finished(anonymised=anonymise, seconds=time.perf_counter() - began)
 
@@ -96,7 +100,7 @@ def _namer(*, anonymise: bool) -> Callable[[str], str]:
     key = secrets.token_bytes(_KEY_BYTES)
 
     def name(path: str) -> str:
-        last = path.rpartition("/")[2].removesuffix(" (deleted)")
+        last = path.rpartition("/")[2].removesuffix(_DELETED)
         if not last:
             return HIDDEN
         if not anonymise:
@@ -203,7 +207,7 @@ class Capturing:
         """Return what is kept of a vma."""
         kib = vma.kib.get
         file = self._number(vma)
-        if exe and vma.name.removesuffix(" (deleted)") == exe:
+        if exe and vma.name.removesuffix(_DELETED) == exe:
             self._file_names.setdefault(str(file), self.name(exe))
         return VmaFacts(
             vma.start,

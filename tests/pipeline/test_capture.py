@@ -27,7 +27,7 @@ from pipeline.sweep import run_study
 from simcore.designs import DESIGNS
 from simcore.workloads.spaces import Page
 
-DIARY = "/home/anna/love-letters"
+DIARY = "/srv/anna/love-letters"
 BASH = "/usr/bin/bash"
 SHELL = "".join(
     [
@@ -125,6 +125,31 @@ def test_pages__are_where_pagemap_says_or_where_the_rule_puts_them(proc):
     assert (2048, 3, Page.ANON) in spread.runs
     assert sum(run.npages for run in read.runs) == sum(run.npages for run in spread.runs) == 20
     assert [each.placed for each in found.processes[1:]] == [True, False]
+
+
+@pytest.mark.parametrize(("limit", "placed"), [(1 << 26, True), (100, False)])
+def test_large_vma__is_searched_as_far_as_an_older_kernel_allows(proc, monkeypatch, limit, placed):
+    """Where the kernel cannot be asked where pages are, pagemap is read; beyond a limit places are not known."""
+    monkeypatch.setattr("pipeline.capture.reading.LARGE_PAGES", 100)
+    monkeypatch.setattr("pipeline.capture.reading.SEARCHED_PAGES", limit)
+    monkeypatch.setattr("pipeline.capture.reading.CHUNK_PAGES", 64)
+    text = smaps_entry((1024, 2024), Rss=8, Anonymous=8) + smaps_entry((3000, 4000))
+    FakeProc(proc).add(20, 12, text, {1024: ANON, 1500: ANON})
+    told = read_process(proc / "20", PAGE)
+    assert told.placed is placed
+    assert told.runs[0] == (
+        [(1024, 1, Page.ANON), (1500, 1, Page.ANON)] if placed else [(1024, 2, Page.ANON)]
+    )
+    assert told.runs[1] == []
+
+
+def test_process_that_goes__is_counted(proc):
+    """It may end between any two looks at it."""
+    (proc / "11" / "status").unlink()
+    (proc / "10" / "pagemap").write_bytes(b"")
+    found = captured(proc)
+    assert found.left_out["gone before they were read"] == 2
+    assert [each.placed for each in found.processes] == [True, False]
 
 
 def test_personal_data__stays_out(proc, tmp_path):

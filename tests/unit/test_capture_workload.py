@@ -188,6 +188,18 @@ def test_designs__are_simulated_as_the_oracle_says(design):
     )
 
 
+def test_levels__are_those_that_a_result_ends_with():
+    """In engine and oracle, at any event."""
+    trace = tell(params(ROOT, SHELL, SUBSHELL), SMALL).trace
+    for stop in (3, len(trace) // 2):
+        machines = [start(trace, DESIGNS["linus_pmd"], SMALL, engine) for engine in ("fast", "oracle")]
+        for machine in machines:
+            machine.run(stop)
+        counts = machines[0].result().counts()
+        wanted = {name: counts[f"{name}_end"] for name in levels(machines[0])}
+        assert [levels(machine) for machine in machines] == [wanted, wanted]
+
+
 @st.composite
 def machines(draw):
     """Return up to five processes with vmas on a grid, so that a child's are often like its parent's."""
