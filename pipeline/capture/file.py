@@ -219,12 +219,20 @@ def _capture(document: dict[str, Any], path: Path) -> Capture:
             for row in document.pop("processes")
         ]
         capture = Capture(processes=processes, **document)
-        whole = len(capture.found().spaces) == len(processes)
-        whole &= all(0 <= vma.kind < len(KINDS) for process in processes for vma in process.vmas)
+        whole = len(capture.found().spaces) == len(processes) and all(map(_is_sound, processes))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CaptureError(f"{path}: not a capture of version {VERSION}: {error}; {_SAVE_ONE}") from None
     if not whole:
         raise CaptureError(
-            f"{path}: not a capture of version {VERSION}: processes and memory differ; {_SAVE_ONE}"
+            f"{path}: not a capture of version {VERSION}: its processes are not as they should be; {_SAVE_ONE}"
         )
     return capture
+
+
+def _is_sound(process: Process) -> bool:
+    """Return whether a process holds values of the kinds that it should."""
+    figures = [process.parent, *([] if process.vm_pte_kib is None else [process.vm_pte_kib])]
+    whole = all(type(value) is int for value in figures + [value for vma in process.vmas for value in vma])
+    texts = all(type(text) is str for text in (process.name, process.unread))
+    flags = all(type(flag) is bool for flag in (process.forked, process.changed, process.placed))
+    return whole and texts and flags and all(0 <= vma.kind < len(KINDS) for vma in process.vmas)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import platform
 import subprocess
 import sys
 import textwrap
@@ -399,6 +400,25 @@ def test_this_machine__is_captured_as_its_kernel_counts():
     for row, process in zip(rows, found.processes[1:], strict=True):
         if not process.changed and process.placed:  # tables that were emptied are kept
             assert row.counted_kib <= row.kernel_kib <= row.counted_kib + 12
+
+
+def test_commands__capture_this_machine_and_say_why_processes_differ(forkbench):
+    """Whatever runs here: it is captured and compared, and no difference goes unexplained."""
+    if platform.machine() not in ("x86_64", "aarch64"):
+        pytest.skip(f"no geometry is like that of {platform.machine()}")
+    try:
+        Path("/proc/self/smaps").read_bytes()
+        Path("/proc/self/pagemap").open("rb").close()
+    except OSError as error:
+        pytest.skip(f"this user may not read its own processes' memory maps: {error}")
+    done = forkbench("capture", "--out", "here.json.gz", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["read"] >= 1  # this test itself
+    told = json.loads(forkbench("validate-capture", "here.json.gz", "--json").stdout)
+    assert told["compared"] == json.loads(done.stdout)["read"]
+    reasons = [row["reason"] for row in told["processes"] if row["reason"]]
+    assert len(reasons) == told["compared"] - told["equal"]
+    assert "not explained" not in reasons
 
 
 def test_machine_without_smaps__is_refused(monkeypatch):
