@@ -20,6 +20,7 @@ import click
 from pipeline.bench.command import bench
 from pipeline.capture.command import capture, validate_capture
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
+from pipeline.footprints.command import footprints
 from pipeline.truth.command import validate
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ commands.add_command(bench)
 commands.add_command(validate)
 commands.add_command(capture)
 commands.add_command(validate_capture)
+commands.add_command(footprints)
 
 
 @commands.command()

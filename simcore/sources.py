@@ -17,8 +17,8 @@ _IMPORT = re.compile(r"^\s*from simcore\.([\w.]+) import", re.MULTILINE)
 
 @cache
 def source_digest() -> str:
-    """Return a hash (32 hex digits) of all Python sources of simcore: equal digests give equal counts."""
-    return _digest(_HOME.rglob("*.py"))
+    """Return a hash (32 hex digits) of simcore's Python sources and data: equal digests give equal counts."""
+    return _digest([*_HOME.rglob("*.py"), *_HOME.rglob("*.json")])
 
 
 @cache

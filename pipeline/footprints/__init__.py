@@ -1,0 +1,1 @@
+"""What programs occupy in memory, measured on this machine: ``forkbench footprints measure``."""

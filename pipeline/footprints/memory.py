@@ -1,0 +1,157 @@
+"""What a living process has in memory, from /proc: smaps, pagemap, status and stat.
+
+Nothing here needs to be root: of pagemap only the bit that says whether a page is present is read, and that is told to
+everybody who may trace the process.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+PAGE = 4096  # what the footprints are counted in
+ENTRIES = 512  # ptes in a leaf table where pages have 4 KiB and ptes 8 bytes
+_PRESENT = np.uint64(1 << 63)  # Documentation/admin-guide/mm/pagemap.rst
+_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+ *(.*)")
+_MINOR_FAULTS = 7  # of the fields of stat behind the name, counted from 0
+_KERNELS = ("[vdso]", "[vvar]", "[vvar_vclock]")
+_GATE = "[vsyscall]"  # listed, but no mapping of the process
+
+
+class Vma(NamedTuple):
+    """One mapping: its pages, its name as smaps tells it, and how many are resident and how many of these written."""
+
+    start: int
+    end: int
+    name: str
+    resident: int
+    written: int
+
+
+class Memory(NamedTuple):
+    """All of a process: what ``simcore.workloads.footprints.Footprint`` tells of it, by the same names."""
+
+    vmas: int
+    text: int
+    library: int
+    archive: int
+    data: int
+    library_data: int
+    heap: int
+    anon: int
+    stack: int
+    leaf_tables: int
+    heap_tables: int
+    library_tables: int
+    page_table_kib: int
+    libraries: dict[str, int]
+
+
+def minor_faults(pid: int) -> int:
+    """Return the minor faults of a process since it was created, its threads included."""
+    return int(_text(pid, "stat").rpartition(")")[2].split()[_MINOR_FAULTS])
+
+
+def name_of(pid: int) -> str:
+    """Return what the kernel calls a process: the program's name, cut at 15 characters."""
+    return _text(pid, "comm").strip()
+
+
+def memory_of(pid: int) -> Memory:
+    """Return what a process has in memory; it must not run meanwhile."""
+    vmas = vmas_in(_text(pid, "smaps"))
+    own = str(Path(f"/proc/{pid}/exe").readlink())
+    status = re.search(r"VmPTE:\s+(\d+) kB", _text(pid, "status"))
+    with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as pagemap:
+        tables = [_tables(each, pagemap) if each.resident else set() for each in vmas]
+    return summed(vmas, own, tables)._replace(page_table_kib=int(status[1]) if status else 0)
+
+
+def vmas_in(smaps: str) -> list[Vma]:
+    """Return the mappings that the text of smaps lists, but for the kernel's own gate page."""
+    found: list[Vma] = []
+    for line in smaps.splitlines():
+        head = _HEAD.fullmatch(line)
+        if head:
+            start, end = (int(bound, 16) // PAGE for bound in head.groups()[:2])
+            found.append(Vma(start, end, head[3].removesuffix(" (deleted)"), 0, 0))
+        elif line.startswith("Rss:"):
+            found[-1] = found[-1]._replace(resident=_pages(line))
+        elif line.startswith("Anonymous:"):
+            found[-1] = found[-1]._replace(written=_pages(line))
+    return [each for each in found if each.name != _GATE]
+
+
+def kind_of(vma: Vma, own: str) -> str:
+    """Return what a mapping is: kernel, heap, stack, anon, program (the file ``own``), library or archive."""
+    if vma.name in _KERNELS:
+        return "kernel"
+    if vma.name in ("[heap]", "[stack]"):
+        return vma.name.strip("[]")
+    if not vma.name.startswith("/"):
+        return "anon"
+    if vma.name == own:
+        return "program"
+    return "library" if ".so" in Path(vma.name).name else "archive"
+
+
+def summed(vmas: list[Vma], own: str, tables: list[set[int]]) -> Memory:
+    """Return the sums over all mappings; ``tables`` are the leaf tables that each has a resident page in."""
+    written, clean, reached = _by_kind(vmas, own, tables)
+    libraries: dict[str, int] = {}
+    for each in vmas:
+        if kind_of(each, own) == "library" and each.resident:
+            name = Path(each.name).name
+            libraries[name] = libraries.get(name, 0) + each.resident
+    return Memory(
+        vmas=len(vmas),
+        text=clean["program"],
+        library=clean["library"],
+        archive=clean["archive"],
+        data=written["program"],
+        library_data=written["library"] + written["archive"],
+        heap=written["heap"],
+        anon=written["anon"] + clean["anon"],  # shared anonymous memory is not called anonymous by smaps
+        stack=written["stack"],
+        leaf_tables=len(set().union(*reached.values())),
+        heap_tables=len(reached["heap"] | reached["anon"]),
+        library_tables=len(reached["library"]),
+        page_table_kib=0,
+        libraries=libraries,
+    )
+
+
+def _by_kind(
+    vmas: list[Vma], own: str, tables: list[set[int]]
+) -> tuple[dict[str, int], dict[str, int], dict[str, set[int]]]:
+    """Return by kind of mapping: pages written, other resident pages, and leaf tables reached."""
+    kinds = ("kernel", "heap", "stack", "anon", "program", "library", "archive")
+    written, clean = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
+    reached: dict[str, set[int]] = {kind: set() for kind in kinds}
+    for vma, mine in zip(vmas, tables, strict=True):
+        kind = kind_of(vma, own)
+        written[kind] += vma.written
+        clean[kind] += vma.resident - vma.written
+        reached[kind] |= mine
+    return written, clean, reached
+
+
+def _tables(vma: Vma, pagemap: BinaryIO) -> set[int]:
+    """Return the leaf tables in which a mapping has a page that is present."""
+    pagemap.seek(vma.start * 8)
+    raw = pagemap.read((vma.end - vma.start) * 8)
+    present = np.flatnonzero(np.frombuffer(raw, np.uint64) & _PRESENT)
+    return set(np.unique((vma.start + present) // ENTRIES).tolist())
+
+
+def _pages(line: str) -> int:
+    """Return the size that a line of smaps tells, in pages."""
+    return int(line.split()[1]) * 1024 // PAGE
+
+
+def _text(pid: int, name: str) -> str:
+    """Return a file of a process."""
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
