@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.workload_entries import GEOMETRY_AXIS
+from pipeline.workload_entries import GEOMETRY_AXIS, parameters_of
 from simcore.designs import axis_values
 
 if TYPE_CHECKING:
@@ -115,13 +115,20 @@ def _trace(study: Study, grid: Grid, point: dict[str, Any], replicate: int) -> T
     params = dict(sorted((grid.params | point).items()))
     what = {
         "workload": grid.workload,
-        "params": params,
+        "params": _telling(grid.workload, params),
         "geometry": geometry,
         "replicate": replicate,
         "seed": study.seed,
     }
     trace_id = content_id(what)
     return TraceSpec(trace_id, grid.workload, params, geometry, replicate, derived_seed(trace_id))
+
+
+def _telling(workload: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that tell a trace from others: without later ones that change nothing."""
+    known = parameters_of(workload)
+    silent = {name for name, value in params.items() if known[name].later and value == known[name].default}
+    return {name: value for name, value in params.items() if name not in silent}
 
 
 def derived_seed(trace_id: str) -> int:

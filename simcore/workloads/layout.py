@@ -42,6 +42,15 @@ class Range(NamedTuple):
     stride: int
 
 
+class Sorts(NamedTuple):
+    """How many anonymous pages of each sort a process has."""
+
+    stack: int
+    data: int
+    library_data: int
+    heap: int
+
+
 class Needs(NamedTuple):
     """How many pages of each sort a process has resident, and over how many leaf tables they go.
 
@@ -55,6 +64,8 @@ class Needs(NamedTuple):
         Leaf tables to spread heap and libraries over; clipped to what is possible.
     archive : int
         Pages of the one large file.
+    sorts : Sorts or None
+        How ``anon`` divides, where that was measured.
     """
 
     text: int
@@ -64,6 +75,7 @@ class Needs(NamedTuple):
     heap_tables: int
     library_tables: int
     archive: int
+    sorts: Sorts | None = None
 
 
 class Layout(NamedTuple):
@@ -156,8 +168,13 @@ def lay_out(needs: Needs, geometry: Geometry) -> Layout:
     )
 
 
-def _divide(needs: Needs, libraries: int, entries: int) -> tuple[int, int, int, int]:
+def _divide(needs: Needs, libraries: int, entries: int) -> Sorts:
     """Return pages of stack, data, library data and heap; together ``needs.anon``."""
+    if needs.sorts is not None and min(libraries, needs.library):
+        return needs.sorts
+    if needs.sorts is not None:  # no library in the image to have data of
+        stack, data, library_data, heap = needs.sorts
+        return Sorts(stack, data, 0, heap + library_data)
     left = needs.anon
     stack = min(left, max(1, min(_STACK_MAX, needs.anon // _STACK_PART)))
     left -= stack
@@ -166,7 +183,7 @@ def _divide(needs: Needs, libraries: int, entries: int) -> tuple[int, int, int, 
     with_data = min(libraries, needs.library)
     most = with_data * max(1, min(_LIBRARY_DATA_MAX, entries // 4))
     library_data = min(left, max(with_data, min(most, needs.anon // _LIBRARY_DATA_PART)))
-    return stack, data, library_data, left - library_data
+    return Sorts(stack, data, library_data, left - library_data)
 
 
 def _libraries_that_fit(needs: Needs, geometry: Geometry, library_start: int) -> int:
@@ -184,7 +201,7 @@ def _libraries_that_fit(needs: Needs, geometry: Geometry, library_start: int) ->
 
 def _largest_library(needs: Needs, libraries: int, entries: int) -> int:
     """Return the pages of the largest of so many libraries, its data included; never too few."""
-    data = _divide(needs, libraries, entries)[2]
+    data = _divide(needs, libraries, entries).library_data
     parts = (
         (needs.library, libraries),
         (needs.late, libraries),

@@ -40,6 +40,9 @@ class Parameter:
         Values of a choice.
     unit, meaning : str
         For tables and messages.
+    later : bool
+        The workload was used before it had this parameter, whose default is what it did then: a trace with the
+        default is the trace that it was, under the same id.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Parameter:
     low: float = 0
     high: float = 1
     choices: tuple[str, ...] = ()
+    later: bool = False
 
 
 @dataclass(frozen=True)

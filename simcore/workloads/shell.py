@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.events import Trace, TraceBuilder
-from simcore.workloads.layout import Needs, lay_out, ranges_of, spread_over_tables
+from simcore.workloads.layout import Needs
 from simcore.workloads.parameters import CHOICE, FRACTION, INT, Parameter, Workload
+from simcore.workloads.process import (
+    OWN,
+    image_parameter,
+    misfit,
+    own_or_measured,
+    place,
+    refuse_two_sizes,
+    write,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from simcore.events import IntArray
     from simcore.geometry import Geometry
-    from simcore.workloads.layout import Layout
+    from simcore.workloads.process import Process
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("children", INT, 50, "commands and subshells, one after another", "children", 1, 100_000),
@@ -58,6 +66,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         "written",
         choices=("child", "parent"),
     ),
+    image_parameter(
+        "image", OWN, "a measured program that shell and commands are as large as, instead of other sizes", own=True
+    ),
 )  # fmt: skip
 
 _LIBRARY_PART = 0.75  # of the file pages
@@ -70,35 +81,35 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     Raises
     ------
     ValueError
-        A process does not fit into the geometry's address space.
+        A process does not fit into the geometry's address space, or is given two sizes.
     """
-    layout = lay_out(_needs(params), geometry)
+    process = place(_needs(params), geometry)
     execs = rng.random(params["children"]) < params["exec_ratio"]
     setup, end = TraceBuilder(), TraceBuilder()
     for program in (_SHELL, _COMMAND):
-        setup.image(layout.image(program))
-    _start(setup, 0, _SHELL, layout)
+        setup.image(process.layout.image(program))
+    process.start(setup, 0, _SHELL)
     end.exit(0)
     before = setup.build()
-    stories = [_story(params, layout, execs=each) for each in (False, True)]
+    stories = [_story(params, process, execs=each) for each in (False, True)]
     children = [stories[int(each)] for each in execs]
     events = np.concatenate([before.events, *children, end.build().events])
     return Trace(events, before.pages, before.image_rows, before.image_starts)
 
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why a process with these parameters does not fit into the geometry's address space, None if it does."""
+    """Return why ``make`` would refuse these parameters in the geometry, None if it would not."""
     try:
-        lay_out(_needs(params), geometry)
+        return misfit(_needs(params), geometry)
     except ValueError as error:
         return str(error)
-    return None
 
 
 def _needs(params: dict[str, Any]) -> Needs:
     """Return how many pages of each sort a process has; the libraries lie in as few leaf tables as hold them."""
+    refuse_two_sizes(params, PARAMETERS)
     library = round(params["file_pages"] * _LIBRARY_PART)
-    return Needs(
+    own = Needs(
         text=params["file_pages"] - library,
         library=library,
         late=0,
@@ -107,36 +118,22 @@ def _needs(params: dict[str, Any]) -> Needs:
         library_tables=1,
         archive=0,
     )
+    return own_or_measured(params, own)
 
 
-def _start(builder: TraceBuilder, task: int, program: int, layout: Layout) -> None:
-    """Let a process exec a program, read all its file pages and write all its anonymous ones."""
-    builder.exec(task, program)
-    for each in ranges_of(np.concatenate([layout.text, layout.library])):
-        builder.read(task, *each)
-    _write(builder, task, np.concatenate([layout.data, layout.heap, layout.library_data, layout.stack]))
-
-
-def _story(params: dict[str, Any], layout: Layout, *, execs: bool) -> npt.NDArray[np.void]:
+def _story(params: dict[str, Any], process: Process, *, execs: bool) -> npt.NDArray[np.void]:
     """Return the events of one command or subshell."""
-    shells = np.concatenate([layout.stack, layout.data, layout.heap, layout.library_data])
     builder = TraceBuilder()
     builder.fork(0, 1)
     for task in (1, 0) if params["first"] == "child" else (0, 1):
         if task == 0:
-            _write(builder, task, shells[: params["parent_writes"]])
+            write(builder, task, process.again(params["parent_writes"]))
         else:
-            _write(builder, task, spread_over_tables(params["written_before_exec"], layout))
+            write(builder, task, process.before_exec(params["written_before_exec"]))
         if task and execs:
-            _start(builder, task, _COMMAND, layout)
+            process.start(builder, task, _COMMAND)
     builder.exit(1)
     return builder.build().events
-
-
-def _write(builder: TraceBuilder, task: int, pages: IntArray) -> None:
-    """Write one byte in each page."""
-    for each in ranges_of(pages):
-        builder.write(task, *each)
 
 
 SHELL_WORKLOAD = Workload(

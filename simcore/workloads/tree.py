@@ -8,7 +8,7 @@ at once if it is a short-lived leaf, else when the tree is taken down, leaves fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,15 @@ import numpy as np
 from simcore.events import TraceBuilder
 from simcore.workloads.layout import Layout, Needs, Range, lay_out, ranges_of, spread_over_tables
 from simcore.workloads.parameters import CHOICE, FRACTION, INT, TREE, Parameter, Workload
+from simcore.workloads.process import (
+    OWN,
+    image_parameter,
+    misfit,
+    own_or_measured,
+    read,
+    refuse_two_sizes,
+    write,
+)
 from simcore.workloads.resident import anon_pages, most_anon_pages, resident_kib
 from simcore.workloads.shape import Shape, shape_of
 
@@ -108,6 +117,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         "probability that a process without children exits before its parent goes on; the others live until the "
         "tree is taken down",
     ),
+    image_parameter(
+        "image", OWN, "a measured program that every process is as large as, instead of other sizes", own=True
+    ),
 )  # fmt: skip
 
 
@@ -139,7 +151,8 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     Raises
     ------
     ValueError
-        The tree is none or too large, or a process does not fit into the geometry's address space.
+        The tree is none or too large, or a process does not fit into the geometry's address space or is given two
+        sizes.
     """
     shape = shape_of(params["tree"])
     execs = rng.random(len(shape.parents)) < params["exec_ratio"]
@@ -150,10 +163,13 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
 
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why a process with these parameters does not fit into the geometry's address space, None if it does."""
+    """Return why ``make`` would refuse a process with these parameters in the geometry, None if it would not."""
     sizes = params["tree"].get("resident_kib")
     largest = most_anon_pages(sizes, _file_pages(params), geometry) if sizes else params["anon_pages"]
-    return _misfit(_needs(params, largest), geometry)
+    try:
+        return misfit(_needs(params, largest), geometry)
+    except ValueError as error:
+        return str(error)
 
 
 def _file_pages(params: dict[str, Any]) -> int:
@@ -180,29 +196,28 @@ def _programs(params: dict[str, Any], geometry: Geometry, sizes: list[int]) -> l
     return [made[anon] for anon in sizes]
 
 
-@lru_cache(maxsize=4096)
-def _misfit(needs: Needs, geometry: Geometry) -> str | None:
-    """Return the refusal of ``lay_out``, None if there is none; most points of a sweep need the same pages."""
-    try:
-        lay_out(needs, geometry)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 def _needs(params: dict[str, Any], anon: int) -> Needs:
     """Return how many pages of each sort the parameters ask for, in a process with ``anon`` anonymous ones."""
+    refuse_two_sizes(params, PARAMETERS)
+    image = params.get("image", OWN)
+    if image != OWN and "resident_kib" in params["tree"]:
+        raise ValueError(
+            f"image: {image!r} brings sizes of its own, but the tree has measured sizes; one of the two is allowed; leave "
+            f"'sizes: measured' out, or take image {OWN!r}"
+        )
     library = round(params["file_pages"] * params["library_sharing"])
-    mapped_by_image = round(library * params["library_inherited"])
-    return Needs(
+    own = Needs(
         text=params["file_pages"] - library,
-        library=mapped_by_image,
-        late=library - mapped_by_image,
+        library=library,
+        late=0,
         anon=anon,
         heap_tables=params["anon_tables"],
         library_tables=params["file_tables"],
         archive=params["archive_pages"],
     )
+    needs = own_or_measured(params, own)
+    mapped_by_image = round(needs.library * params["library_inherited"])
+    return needs._replace(library=mapped_by_image, late=needs.library - mapped_by_image)
 
 
 def _pages(params: dict[str, Any], layout: Layout) -> _Pages:
@@ -295,36 +310,24 @@ class _Story:
         builder.fork(parent, child)
         inherited, pages = self.pages[parent], self.pages[child]
         if not self.child_first:
-            _write(builder, parent, inherited.writes_as_parent)
+            write(builder, parent, inherited.writes_as_parent)
         if self.execs[child]:
-            _write(builder, child, inherited.writes_before_exec)
+            write(builder, child, inherited.writes_before_exec)
             builder.exec(child, image)
         self._touch(builder, child, pages.writes if self.execs[child] else pages.writes_as_fork)
         if self.child_first:
-            _write(builder, parent, inherited.writes_as_parent)
+            write(builder, parent, inherited.writes_as_parent)
 
     def _touch(self, builder: TraceBuilder, task: int, writes: list[Range]) -> None:
         """Let a process read its file pages and write."""
-        _read(builder, task, self.pages[task].reads)
-        _write(builder, task, writes)
+        read(builder, task, self.pages[task].reads)
+        write(builder, task, writes)
 
     def _open_libraries(self, builder: TraceBuilder, task: int) -> None:
         """Let a process map and read the libraries that its image does not map."""
         for mapping in self.pages[task].late_mappings:
             builder.mmap(task, mapping)
-        _read(builder, task, self.pages[task].late_reads)
-
-
-def _read(builder: TraceBuilder, task: int, ranges: list[Range]) -> None:
-    """Read one byte in each page."""
-    for each in ranges:
-        builder.read(task, *each)
-
-
-def _write(builder: TraceBuilder, task: int, ranges: list[Range]) -> None:
-    """Write one byte in each page."""
-    for each in ranges:
-        builder.write(task, *each)
+        read(builder, task, self.pages[task].late_reads)
 
 
 TREE_WORKLOAD = Workload(

@@ -77,6 +77,7 @@ NEEDS = st.builds(
     heap_tables=st.integers(1, 60),
     library_tables=st.integers(1, 60),
     archive=st.integers(0, 100),
+    sorts=st.none(),
 )
 
 
