@@ -12,6 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from simcore.workloads.footprints import Footprint
+
 PAGE = 4096  # what the footprints are counted in
 ENTRIES = 512  # ptes in a leaf table where pages have 4 KiB and ptes 8 bytes
 _PRESENT = np.uint64(1 << 63)  # Documentation/admin-guide/mm/pagemap.rst
@@ -31,25 +33,6 @@ class Vma(NamedTuple):
     written: int
 
 
-class Memory(NamedTuple):
-    """All of a process: what ``simcore.workloads.footprints.Footprint`` tells of it, by the same names."""
-
-    vmas: int
-    text: int
-    library: int
-    archive: int
-    data: int
-    library_data: int
-    heap: int
-    anon: int
-    stack: int
-    leaf_tables: int
-    heap_tables: int
-    library_tables: int
-    page_table_kib: int
-    libraries: dict[str, int]
-
-
 def minor_faults(pid: int) -> int:
     """Return the minor faults of a process since it was created, its threads included."""
     return int(_text(pid, "stat").rpartition(")")[2].split()[_MINOR_FAULTS])
@@ -60,8 +43,8 @@ def name_of(pid: int) -> str:
     return _text(pid, "comm").strip()
 
 
-def memory_of(pid: int) -> Memory:
-    """Return what a process has in memory; it must not run meanwhile."""
+def memory_of(pid: int) -> Footprint:
+    """Return what a process has in memory, but for its name and what it did; it must not run meanwhile."""
     vmas = vmas_in(_text(pid, "smaps"))
     own = str(Path(f"/proc/{pid}/exe").readlink())
     status = re.search(r"VmPTE:\s+(\d+) kB", _text(pid, "status"))
@@ -98,15 +81,18 @@ def kind_of(vma: Vma, own: str) -> str:
     return "library" if ".so" in Path(vma.name).name else "archive"
 
 
-def summed(vmas: list[Vma], own: str, tables: list[set[int]]) -> Memory:
-    """Return the sums over all mappings; ``tables`` are the leaf tables that each has a resident page in."""
+def summed(vmas: list[Vma], own: str, tables: list[set[int]]) -> Footprint:
+    """Return the sums over all mappings; ``tables`` are the leaf tables in which each has a resident page."""
     written, clean, reached = _by_kind(vmas, own, tables)
     libraries: dict[str, int] = {}
     for each in vmas:
         if kind_of(each, own) == "library" and each.resident:
             name = Path(each.name).name
             libraries[name] = libraries.get(name, 0) + each.resident
-    return Memory(
+    return Footprint(
+        name="",
+        version="",
+        run="",
         vmas=len(vmas),
         text=clean["program"],
         library=clean["library"],
@@ -120,6 +106,7 @@ def summed(vmas: list[Vma], own: str, tables: list[set[int]]) -> Memory:
         heap_tables=len(reached["heap"] | reached["anon"]),
         library_tables=len(reached["library"]),
         page_table_kib=0,
+        minor_faults=0,
         libraries=libraries,
     )
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.footprints import memory, stopping
-from simcore.workloads.footprints import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simcore.workloads.footprints import Footprint
 
 _SECONDS = 20  # for a program to tell its version
 _RUNS = 3  # of which the middle one is kept: where things lie in memory, and so the tables, is drawn anew each time
@@ -106,8 +107,8 @@ def _run(probe: Probe) -> dict[str, Footprint]:
         if name in probe.versions and name not in found:
             faults = memory.minor_faults(pid) - at_exec[pid]
             version = _version(probe.versions[name])
-            told = memory.memory_of(pid)._asdict()
-            found[name] = Footprint(name, version, probe.run, minor_faults=faults, **told)
+            seen = memory.memory_of(pid)
+            found[name] = seen._replace(name=name, version=version, run=probe.run, minor_faults=faults)
 
     with tempfile.TemporaryDirectory(prefix="forkbench-") as folder:
         home = Path(folder)

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline.errors import RefusedError
@@ -53,10 +54,12 @@ def run(
     Raises
     ------
     RefusedError
-        The system lets nobody trace.
+        The system has no ptrace. Where it forbids it the command does not run: the exit code is 127.
     """
     libc = _libc()
-    pid = os.fork()
+    with warnings.catch_warnings():  # that other threads are not copied; the child makes system calls and no more
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         _become(command, folder, environment, libc)
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simcore.workloads.process import Process
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("objects", INT, 20, "objects to compile", "objects", 1, 10_000),
+    Parameter("objects", INT, 20, "objects to compile", "objects", 1, 1_000),
     Parameter("make_depth", INT, 3, "makes in a chain, each started by the one before", "processes", 1, 100),
     Parameter("commands", INT, 4, "small commands in the recipe of each object, before the compiler", "commands", 0, 100),
     Parameter(
@@ -167,11 +167,11 @@ BUILD_WORKLOAD = Workload(
     name="build",
     prose="make compiles one object after another and links them: shells, small commands, the compiler's driver, the "
     "compiler proper and the assembler, most of them created by vfork and nearly all exec'ing.",
-    source="A kernel build traced on Linux 6.18: for each object 8.5 processes created and 11,800 minor faults; 7 % of the "
-    "creations are forks, the others vforks; 0.99 of the children exec; processes are at most 7 deep. With the defaults and "
-    "under mainline: 8.4 processes and about 11,600 faults. The programs are measured on a small source. 17 pages "
-    "before exec and 11 by the parent are those of shells and of make on the same kernel. ASSUMED: compiler_pages, set so "
-    "that the faults come out; which commands a recipe runs; that nothing runs in parallel.",
+    source="A kernel build traced on Linux 6.18: for each object 8.5 processes created and 11,800 minor faults; 7 % "
+    "of the creations are forks, the others vforks; 0.99 of the children exec; processes are at most 7 deep. With "
+    "the defaults and under mainline: 8.4 processes and about 11,600 faults. The programs are measured on a small "
+    "source. 17 pages before exec and 11 by the parent are those of shells and of make on the same kernel. ASSUMED: "
+    "compiler_pages, set so that the faults come out; which commands a recipe runs; that nothing runs in parallel.",
     parameters=PARAMETERS,
     make=make,
     fits=fits,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simcore.workloads.parameters import CHOICE, INT, Parameter, Workload
-from simcore.workloads.process import image_parameter, needs_of, place, write
-from simcore.workloads.star import open_star, star_fits, star_parameters
+from simcore.workloads.process import image_parameter, misfit, needs_of, place, write
+from simcore.workloads.star import opened, star_parameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HELPER = 1  # its image; the daemon's is 0
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("helpers", INT, 50, "helpers, one after another", "children", 1, 100_000),
+    Parameter("helpers", INT, 50, "helpers, one after another", "children", 1, 10_000),
     Parameter(
         "creation", CHOICE, "fork",
         "how a helper's process is created: a fork, or a vfork, whose child borrows the daemon's memory until it execs",
@@ -48,7 +48,7 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     ValueError
         Daemon or helper does not fit into the geometry's address space.
     """
-    star = open_star(params | {"first": "child"}, geometry, rng)
+    star = opened(params | {"first": "child"}, geometry, rng)
     helper = place(needs_of(params["helper"]), geometry)
     builder = star.builder
     builder.image(helper.layout.image(_HELPER))
@@ -61,23 +61,22 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
         write(builder, 0, star.parent_writes)
         builder.exit(1)
     star.end([])
-    return star.trace()
+    return builder.build()
 
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
     """Return why daemon or helper does not fit into the geometry's address space, None if both do."""
-    return star_fits(params, geometry) or star_fits(
-        {"image": params["helper"], "file_pages": 0, "anon_pages": 0}, geometry
-    )
+    daemon = misfit(needs_of(params["image"], params["file_pages"]), geometry, params["anon_pages"])
+    return daemon or misfit(needs_of(params["helper"]), geometry)
 
 
 DAEMON_SPAWN_WORKLOAD = Workload(
     name="daemon_spawn",
     prose="A daemon with much memory starts small helpers, by fork and exec or by vfork and exec.",
     source="That fork and exec get slower with the parent's size although the child needs nothing of it: Baumann, "
-    "Appavoo, Krieger, Roscoe, A fork() in the road, HotOS 2019. Such daemons have from 250,000 anonymous pages on; about "
-    "17 pages are written before exec, as by shells. Programs are measured. ASSUMED: the default size, which is the least "
-    "of these, and parent_writes, which is that of shell scripts.",
+    "Appavoo, Krieger, Roscoe, A fork() in the road, HotOS 2019. Such daemons have from 250,000 anonymous pages on; "
+    "about 17 pages are written before exec, as by shells. Programs are measured. ASSUMED: the default size, which "
+    "is the least of these, and parent_writes, which is that of shell scripts.",
     parameters=PARAMETERS,
     make=make,
     fits=fits,

@@ -24,7 +24,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "as far as it fits",
         "pages", 1, 4_000_000,
     ),
-    Parameter("forks", INT, 100, "forks, one after another", "forks", 1, 100_000),
+    Parameter("forks", INT, 100, "forks, one after another", "forks", 1, 10_000),
 )  # fmt: skip
 
 # A small C program on i386: pages mapped, and of these touched. Of libc every other page of the first 300 is read.

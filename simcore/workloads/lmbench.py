@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARENT, _PROGRAM, _SHELL = 0, 1, 2  # numbers of images
 
 _EVERY: tuple[Parameter, ...] = (
-    Parameter("children", INT, 200, "children, one after another", "children", 1, 100_000),
+    Parameter("children", INT, 200, "children, one after another", "children", 1, 10_000),
     image_parameter("image", "sleep", "the measured program that the parent is"),
     Parameter(
         "written", INT, 3,

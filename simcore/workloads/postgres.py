@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from simcore.workloads.parameters import INT, Parameter, Workload
 from simcore.workloads.process import write_drawn
-from simcore.workloads.star import open_star, star_fits, star_parameters
+from simcore.workloads.star import StarStory, star_parameters
 
 if TYPE_CHECKING:
-    from simcore.events import Trace
-    from simcore.geometry import Geometry
+    from simcore.workloads.star import Star
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("backends", INT, 40, "connections, one after another", "backends", 1, 100_000),
+    Parameter("backends", INT, 40, "connections, one after another", "backends", 1, 10_000),
     Parameter("connected", INT, 20, "how many of them last at a time, at most", "backends", 1, 10_000),
     Parameter("written", INT, 500, "anonymous pages, at most all, that each backend writes", "pages", 0, 4_000_000),
     Parameter("shared_buffers", INT, 32_768, "pages of the shared buffers, a shm object", "pages", 1, 4_000_000),
@@ -35,44 +32,32 @@ PARAMETERS: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 
-def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
-    """Return the trace of a server; the pages that each backend writes are drawn.
-
-    Raises
-    ------
-    ValueError
-        The server does not fit into the geometry's address space.
-    """
-    star = open_star(params, geometry, rng, shm=params["shared_buffers"])
+def _tell(star: Star, params: dict[str, Any]) -> None:
+    """Let backends come and go; the pages that each writes are drawn."""
     buffers = star.process.shm_pages
     if star.process.shm is not None:
         star.builder.mmap(0, star.process.shm)
     write_drawn(star.builder, 0, buffers[: params["buffers_prepared"]])
-    count = min(params["buffers_touched"], len(buffers))
 
     def begin(backend: int) -> None:
         star.write(backend, params["written"])
-        write_drawn(star.builder, backend, np.sort(rng.choice(buffers, count, replace=False, shuffle=False)))
+        write_drawn(star.builder, backend, star.some(buffers, params["buffers_touched"]))
 
     star.come_and_go(params["backends"], params["connected"], begin)
-    return star.trace()
 
 
-def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why the server does not fit into the geometry's address space, None if it does."""
-    return star_fits(params, geometry, params["shared_buffers"])
-
+_STORY = StarStory(_tell, shm="shared_buffers")
 
 POSTGRES_WORKLOAD = Workload(
     name="postgres",
     prose="A data base server forks a backend for each connection; backends never exec, write part of their own memory, "
     "and share the buffers, whose pages fork never copies.",
     source="PostgreSQL forks a backend for each connection (its documentation: How Connections Are Established); "
-    "shared_buffers has its default of 128 MB. Seen on Linux: 600 to 800 anonymous and about 1,900 file pages when it "
-    "forks, about 500 of the former written by a backend. The default program and its mapping have so many together. "
-    "ASSUMED: that git stands for a C program with some libraries; connected, buffers_prepared, buffers_touched, "
-    "parent_writes; that a touched buffer is written; and that pages are drawn evenly.",
+    "shared_buffers has its default of 128 MB. Seen on Linux: 600 to 800 anonymous and about 1,900 file pages when "
+    "it forks, about 500 of the former written by a backend. The default program and its mapping have so many "
+    "together. ASSUMED: that git stands for a C program with some libraries; connected, buffers_prepared, "
+    "buffers_touched, parent_writes; that a touched buffer is written; and that pages are drawn evenly.",
     parameters=PARAMETERS,
-    make=make,
-    fits=fits,
+    make=_STORY.make,
+    fits=_STORY.fits,
 )

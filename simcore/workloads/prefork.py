@@ -9,17 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simcore.workloads.parameters import FRACTION, INT, Parameter, Workload
-from simcore.workloads.star import open_star, star_fits, star_parameters
+from simcore.workloads.star import StarStory, star_parameters
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from simcore.events import Trace
-    from simcore.geometry import Geometry
+    from simcore.workloads.star import Star
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("workers", INT, 10, "workers that live at a time", "workers", 1, 10_000),
-    Parameter("requests", INT, 500, "requests to all workers together", "requests", 0, 1_000_000),
+    Parameter("requests", INT, 500, "requests to all workers together", "requests", 0, 100_000),
     Parameter(
         "written_at_start", INT, 100, "anonymous pages, at most all, that a worker writes as it gets ready",
         "pages", 0, 4_000_000,
@@ -37,17 +34,10 @@ PARAMETERS: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 
-def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
-    """Return the trace of a server: who serves and who exits is drawn first, then the pages.
-
-    Raises
-    ------
-    ValueError
-        The server does not fit into the geometry's address space.
-    """
-    star = open_star(params, geometry, rng)
-    serving = rng.integers(1, params["workers"], params["requests"], endpoint=True).tolist()
-    exits = (rng.random(params["requests"]) < params["exit_ratio"]).tolist()
+def _tell(star: Star, params: dict[str, Any]) -> None:
+    """Fork the workers and let them serve: who serves and who exits is drawn first, then the pages."""
+    serving = star.rng.integers(1, params["workers"], params["requests"], endpoint=True).tolist()
+    exits = (star.rng.random(params["requests"]) < params["exit_ratio"]).tolist()
 
     def begin(worker: int) -> None:
         star.write(worker, params["written_at_start"])
@@ -60,23 +50,19 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
             star.builder.exit(worker)
             star.bear(worker, begin)
     star.end(range(1, params["workers"] + 1))
-    return star.trace()
 
 
-def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why the server does not fit into the geometry's address space, None if it does."""
-    return star_fits(params, geometry)
-
+_STORY = StarStory(_tell)
 
 PREFORK_WORKLOAD = Workload(
     name="prefork",
     prose="A web server of the old kind: a parent and its workers, all of one program; they write some of what they got, "
     "serve requests, and rarely exit.",
     source="Apache's MPM prefork and its like: children that serve and are rarely replaced (its documentation: "
-    "MaxConnectionsPerChild). In public process listings web servers have up to 233 processes of one name side by side, and "
-    "the median process has 8 MB resident. ASSUMED: all numbers of pages, workers and requests; that git stands for a C "
-    "program with some libraries; that pages are drawn evenly.",
+    "MaxConnectionsPerChild). In public process listings web servers have up to 233 processes of one name side by "
+    "side, and the median process has 8 MB resident. ASSUMED: all numbers of pages, workers and requests; that git "
+    "stands for a C program with some libraries; that pages are drawn evenly.",
     parameters=PARAMETERS,
-    make=make,
-    fits=fits,
+    make=_STORY.make,
+    fits=_STORY.fits,
 )

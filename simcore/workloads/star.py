@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from simcore.events import TraceBuilder
 from simcore.workloads.parameters import CHOICE, INT, Parameter
 from simcore.workloads.process import image_parameter, misfit, needs_of, place, write, write_drawn
@@ -17,11 +19,9 @@ from simcore.workloads.process import image_parameter, misfit, needs_of, place, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
-
-    from simcore.events import Trace
+    from simcore.events import IntArray, Trace
     from simcore.geometry import Geometry
-    from simcore.workloads.layout import Range
+    from simcore.workloads.layout import Needs, Range
     from simcore.workloads.process import Process
 
 
@@ -54,21 +54,46 @@ def star_parameters(
     )  # fmt: skip
 
 
-def star_fits(params: dict[str, Any], geometry: Geometry, shm: int = 0) -> str | None:
-    """Return why the parent, with a shm object of so many pages, does not fit into the geometry, None if it does."""
-    return misfit(needs_of(params["image"], params["file_pages"]), geometry, params["anon_pages"], shm)
+@dataclass(frozen=True)
+class StarStory:
+    """What makes the traces of a star.
 
-
-def open_star(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator, shm: int = 0) -> Star:
-    """Return a star whose parent has started.
-
-    Raises
-    ------
-    ValueError
-        The parent, with a shm object of ``shm`` pages, does not fit into the geometry's address space.
+    Parameters
+    ----------
+    tell : function
+        ``tell(star, params)`` lets happen what happens after the parent's start, all exits included.
+    shm : str
+        The parameter that tells the pages of a shm object, if there is one.
     """
-    needs = needs_of(params["image"], params["file_pages"])
-    process = place(needs, geometry, params["anon_pages"], shm)
+
+    tell: Callable[[Star, dict[str, Any]], None]
+    shm: str = ""
+
+    def make(self, params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
+        """Return a trace.
+
+        Raises
+        ------
+        ValueError
+            The parent does not fit into the geometry's address space.
+        """
+        star = opened(params, geometry, rng, params.get(self.shm, 0))
+        self.tell(star, params)
+        return star.builder.build()
+
+    def fits(self, params: dict[str, Any], geometry: Geometry) -> str | None:
+        """Return why the parent does not fit into the geometry's address space, None if it does."""
+        return misfit(_needs(params), geometry, params["anon_pages"], params.get(self.shm, 0))
+
+
+def _needs(params: dict[str, Any]) -> Needs:
+    """Return what the parent needs, its mapping and a shm object apart."""
+    return needs_of(params["image"], params["file_pages"])
+
+
+def opened(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator, shm: int = 0) -> Star:
+    """Return a star whose parent has started; a ValueError says why the parent does not fit."""
+    process = place(_needs(params), geometry, params["anon_pages"], shm)
     star = Star(process, rng, process.again(params["parent_writes"]), params["first"] == "child")
     star.builder.image(process.layout.image(0))
     process.start(star.builder, 0, 0)
@@ -112,6 +137,11 @@ class Star:
         """Let a task write ``count`` of its anonymous pages, drawn anew."""
         write_drawn(self.builder, task, self.process.drawn(count, self.rng))
 
+    def some(self, pages: IntArray, count: int) -> IntArray:
+        """Return ``count`` of some pages, or all, drawn evenly: int64, rising."""
+        chosen: IntArray = self.rng.choice(pages, min(count, len(pages)), replace=False, shuffle=False)
+        return np.sort(chosen)
+
     def come_and_go(self, children: int, alive: int, begin: Callable[[int], None]) -> None:
         """Fork ``children``, of which at most ``alive`` live: the oldest exits before there would be more."""
         living: deque[int] = deque()
@@ -128,7 +158,3 @@ class Star:
         for child in living:
             self.builder.exit(child)
         self.builder.exit(0)
-
-    def trace(self) -> Trace:
-        """Return what happened."""
-        return self.builder.build()

@@ -12,11 +12,10 @@ import numpy as np
 
 from simcore.workloads.parameters import FRACTION, INT, Parameter, Workload
 from simcore.workloads.process import write, write_drawn
-from simcore.workloads.star import open_star, star_fits, star_parameters
+from simcore.workloads.star import StarStory, star_parameters
 
 if TYPE_CHECKING:
-    from simcore.events import Trace
-    from simcore.geometry import Geometry
+    from simcore.workloads.star import Star
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("workers", INT, 8, "workers of the pool", "workers", 1, 10_000),
@@ -39,17 +38,10 @@ PARAMETERS: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 
-def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
-    """Return the trace of a pool: which workers exec is drawn first, then the pages.
-
-    Raises
-    ------
-    ValueError
-        The interpreter does not fit into the geometry's address space.
-    """
-    star = open_star(params, geometry, rng)
+def _tell(star: Star, params: dict[str, Any]) -> None:
+    """Fork the pool and let it work: which workers exec is drawn first, then the pages."""
     workers = range(1, params["workers"] + 1)
-    execs = rng.random(params["workers"]) < params["exec_ratio"]
+    execs = star.rng.random(params["workers"]) < params["exec_ratio"]
     before = star.process.before_exec(params["written_before_exec"])
 
     def begin(worker: int) -> None:
@@ -60,30 +52,26 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     shares = []
     for worker in workers:
         star.bear(worker, begin)
-        pages = rng.permutation(star.process.drawn(params["written"], rng))
+        pages = star.rng.permutation(star.process.drawn(params["written"], star.rng))
         shares.append([np.sort(part) for part in np.array_split(pages, params["tasks"])])
     for task in zip(*shares, strict=True):
         for worker, pages in zip(workers, task, strict=True):
             write_drawn(star.builder, worker, pages)
     star.end(workers)
-    return star.trace()
 
 
-def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why the interpreter does not fit into the geometry's address space, None if it does."""
-    return star_fits(params, geometry)
-
+_STORY = StarStory(_tell)
 
 WORKER_POOL_WORKLOAD = Workload(
     name="worker_pool",
     prose="A Python interpreter with modules and data loaded forks a pool of workers; what they only look at they write "
     "all the same, for the reference counts of its objects lie in it.",
-    source="That reference counts unshare pages was described of uWSGI's workers: Chenyang Wu, Min Ni, Dismissing Python "
-    "Garbage Collection at Instagram, 2017. Pools of Python's multiprocessing on Linux 6.18: 1,700 to 3,600 anonymous and "
-    "1,700 to 3,300 file pages when they fork, hundreds to thousands written by a worker, 22 by the parent for each fork. "
-    "The interpreter is measured, and with the default mapping and file it is within these ranges. ASSUMED: the number of "
-    "workers and tasks, and that pages are drawn evenly.",
+    source="That reference counts unshare pages was described of uWSGI's workers: Chenyang Wu, Min Ni, Dismissing "
+    "Python Garbage Collection at Instagram, 2017. Pools of Python's multiprocessing on Linux 6.18: 1,700 to 3,600 "
+    "anonymous and 1,700 to 3,300 file pages when they fork, hundreds to thousands written by a worker, 22 by the "
+    "parent for each fork. The interpreter is measured, and with the default mapping and file it is within these "
+    "ranges. ASSUMED: the number of workers and tasks, and that pages are drawn evenly.",
     parameters=PARAMETERS,
-    make=make,
-    fits=fits,
+    make=_STORY.make,
+    fits=_STORY.fits,
 )

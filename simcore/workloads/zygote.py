@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from simcore.workloads.parameters import INT, Parameter, Workload
-from simcore.workloads.star import open_star, star_fits, star_parameters
+from simcore.workloads.star import StarStory, star_parameters
 
 if TYPE_CHECKING:
-    from simcore.events import Trace
-    from simcore.geometry import Geometry
+    from simcore.workloads.star import Star
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("children", INT, 50, "programs, one after another", "children", 1, 100_000),
+    Parameter("children", INT, 50, "programs, one after another", "children", 1, 10_000),
     Parameter("alive", INT, 20, "how many of them live at a time, at most", "children", 1, 10_000),
     Parameter("written", INT, 400, "anonymous pages, at most all, that each child writes", "pages", 0, 4_000_000),
     Parameter("read_pages", INT, 2_000, "pages of the file, at most all, that each child reads", "pages", 0, 1_000_000),
@@ -26,43 +23,31 @@ PARAMETERS: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 
-def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -> Trace:
-    """Return the trace of a zygote; the pages that each child writes and reads are drawn.
-
-    Raises
-    ------
-    ValueError
-        The zygote does not fit into the geometry's address space.
-    """
-    star = open_star(params, geometry, rng)
+def _tell(star: Star, params: dict[str, Any]) -> None:
+    """Let programs come and go; the pages that each writes and reads are drawn."""
     file = star.process.layout.archive
-    count = min(params["read_pages"], len(file))
 
     def begin(child: int) -> None:
         star.write(child, params["written"])
-        if count:
-            chosen = np.sort(rng.choice(file, count, replace=False, shuffle=False))
-            star.builder.read_pages(child, chosen.tolist())
+        chosen = star.some(file, params["read_pages"]).tolist()
+        if chosen:
+            star.builder.read_pages(child, chosen)
 
     star.come_and_go(params["children"], params["alive"], begin)
-    return star.trace()
 
 
-def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
-    """Return why the zygote does not fit into the geometry's address space, None if it does."""
-    return star_fits(params, geometry)
-
+_STORY = StarStory(_tell)
 
 ZYGOTE_WORKLOAD = Workload(
     name="zygote",
     prose="A process with a warmed-up runtime forks programs that never exec: each reads part of the runtime's file, "
     "writes some of the memory, and lives on until newer ones take its place.",
-    source="Android's zygote, for whose children sharing page tables was measured: Xiaowan Dong, Sandhya Dwarkadas, Alan "
-    "Cox, Shared Address Translation Revisited, EuroSys 2016; browsers and serverless runtimes do the same. Such a process "
-    "has 2,000 to 20,000 anonymous and 10,000 or more file pages when it forks, and a child writes hundreds. The program "
-    "is measured, but small. ASSUMED: the defaults within these ranges, read_pages, alive, parent_writes, and that pages "
-    "are drawn evenly.",
+    source="Android's zygote, for whose children sharing page tables was measured: Xiaowan Dong, Sandhya Dwarkadas, "
+    "Alan Cox, Shared Address Translation Revisited, EuroSys 2016; browsers and serverless runtimes do the same. "
+    "Such a process has 2,000 to 20,000 anonymous and 10,000 or more file pages when it forks, and a child writes "
+    "hundreds. The program is measured, but small. ASSUMED: the defaults within these ranges, read_pages, alive, "
+    "parent_writes, and that pages are drawn evenly.",
     parameters=PARAMETERS,
-    make=make,
-    fits=fits,
+    make=_STORY.make,
+    fits=_STORY.fits,
 )
