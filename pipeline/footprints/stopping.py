@@ -57,7 +57,9 @@ def run(
         The system has no ptrace. Where it forbids it the command does not run: the exit code is 127.
     """
     libc = _libc()
-    with warnings.catch_warnings():  # that other threads are not copied; the child makes system calls and no more
+    with (
+        warnings.catch_warnings()
+    ):  # that other threads are not copied; the child makes system calls and no more
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
