@@ -62,7 +62,7 @@ def _measure(out: Path | None) -> None:
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
     }
     click.echo(_listed(found, made_by))
-    for name in results.keys() - found.keys():
+    for name in (name for name in results if name not in found):
         click.echo(f"{name}: missing on this machine, or it could not be run")
     if out is None:
         return
@@ -118,7 +118,7 @@ def _explained(each: Footprint, made_by: dict[str, str]) -> str:
 
     files = f"text {each.text:,}, libraries {each.library:,}, other files {each.archive:,}"
     own = f"data {each.data:,}, library data {each.library_data:,}, heap {each.heap:,}"
-    tables = f"libraries in {each.library_tables}, heap and anonymous mappings in {each.heap_tables}"
+    tables = f"libraries in {each.library_tables}, heap and anonymous mappings in {each.heap_tables} others"
     figures = [
         ("vmas", f"{each.vmas}"),
         ("file pages", f"{each.file_pages:,}: {files}"),

@@ -103,7 +103,7 @@ def summed(vmas: list[Vma], own: str, tables: list[set[int]]) -> Footprint:
         anon=written["anon"] + clean["anon"],  # shared anonymous memory is not called anonymous by smaps
         stack=written["stack"],
         leaf_tables=len(set().union(*reached.values())),
-        heap_tables=len(reached["heap"] | reached["anon"]),
+        heap_tables=len((reached["heap"] | reached["anon"]) - reached["library"]),
         library_tables=len(reached["library"]),
         page_table_kib=0,
         minor_faults=0,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pipeline.compare import NO_DIFFERENCE
 from pipeline.latency import distribution
 from pipeline.report.canvas import Group, falling, lines, marker_handle, panel, stacked
-from pipeline.report.digest import plain
+from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.families import OWN_COPY, axis_table, families
 from pipeline.report.style import COPYING, INK, PAPER
 from pipeline.report.svg import inline
@@ -36,6 +37,8 @@ PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "reclaim": (("reclaim",), "#ffaabb"),
 }
 _ROW_INCHES = 0.27  # of a panel with one row per design
+_TICKS = 5  # below a panel whose scale may need five digits
+_LETTERS_ABREAST = 40  # below a panel
 
 
 def key(digest: Digest) -> Group:
@@ -102,6 +105,9 @@ def _standing(digest: Digest, special: str, against: str, shown: Sequence[str]) 
         axes.axvline(1, color=INK, linewidth=0.9)
         for row, found in enumerate(standings):
             _standing_marks(axes, found, digest.looks[found.design], row)
+        low, high = axes.get_xlim()  # differences that are called none look like none
+        axes.set_xlim(min(low, 1 - 2 * NO_DIFFERENCE), max(high, 1 + 2 * NO_DIFFERENCE))
+        axes.locator_params(axis="x", nbins=_TICKS)
         _name_rows(axes, [found.design for found in standings])
         axes.set_xlabel(f"times {against}, on the same trace")
         described = [
@@ -168,7 +174,7 @@ def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which:
     with panel(heading) as (figure, axes):
         if not axis.numeric:
             data = data.assign(x=data["x"].map(axis.points.index))
-            axes.set_xticks(range(len(axis.points)), [str(value) for value in axis.points])
+            _name_points(axes, [str(value) for value in axis.points])
         if axis.logarithmic:
             axes.set_xscale("log")
             axes.minorticks_off()
@@ -177,11 +183,21 @@ def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which:
         axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
         if fam.against:
             axes.axhline(1, color=INK, linewidth=0.9)
+        before = len(axes.lines)
         lines(axes, data, "x", which, digest.looks)
+        if axis.column == WORKLOAD:  # there is nothing between one workload and the next
+            for line in axes.lines[before:]:
+                line.set_linestyle("none")
         axes.set_xlabel(axis.label)
         axes.set_ylabel(f"times {fam.against}" if fam.against else "µs")
         title = f"Kernel time with {axis.label}{digest.at}. {heading}"
         return inline(figure, slug(f"axis {axis.column} {heading}{digest.suffix}"), title, _ends(data, which))
+
+
+def _name_points(axes: Axes, names: Sequence[str]) -> None:
+    """Put names at the points of an axis without numbers, upright if side by side they would run into each other."""
+    upright = sum(map(len, names)) > _LETTERS_ABREAST
+    axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
 
 
 def _ends(data: pd.DataFrame, which: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.digest import plain
+from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.judged import champion, compared_designs, needs
-from pipeline.report.words import change, counted, difference, duration, few, share, spread_of
+from pipeline.report.words import change, counted, difference, duration, few, listed, share, spread_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,14 +18,30 @@ if TYPE_CHECKING:
     from pipeline.report.digest import Digest, Standing
 
 EXECS = "exec_ratio"
+_WORKLOAD = f"{WORKLOAD} "
 
 
 def each_slice(slices: Sequence[Digest], sentence: Callable[[Digest], str]) -> str:
-    """Return a sentence for each slice that has one, opened by where the slice lies, each on a line of its own."""
-    said = [(digest.where, sentence(digest)) for digest in slices]
+    """Return a sentence for each slice that has one, opened by where the slice lies, each on a line of its own.
+
+    Slices of which the same is to be said share a line.
+    """
+    said: dict[str, list[str]] = {}
+    for digest in slices:
+        said.setdefault(sentence(digest), []).append(digest.where)
     return "\n".join(
-        f"At {where}, {text[0].lower()}{text[1:]}" if where else text for where, text in said if text
+        f"At {places(where)}, {text[0].lower()}{text[1:]}" if any(where) else text
+        for text, where in said.items()
+        if text
     )
+
+
+def places(where: Sequence[str]) -> str:
+    """Return where some slices lie: ``workload shell``, or ``workloads shell, build and tree``."""
+    names = [each.removeprefix(_WORKLOAD) for each in where]
+    if len(names) > 1 and all(each.startswith(_WORKLOAD) for each in where):
+        return f"{_WORKLOAD.strip()}s {listed(names)}"
+    return listed(where)
 
 
 def typical_case(digest: Digest) -> str:

@@ -19,6 +19,7 @@ from pipeline.report.typical import (
     against_other_copies,
     each_slice,
     no_floor,
+    places,
     time_moved,
     typical_case,
     where_most_exec,
@@ -78,12 +79,13 @@ def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
     compared = [standing for standing in compared_designs(digest) if standing.ratio > 0]
     if not compared or any(standing.design not in digest.sharing for standing in compared):
         return ""
-    said = []
+    found: dict[tuple[str, str], list[str]] = {}
     several = len(digest.workloads) > 1
     for part in parts:
         mine = [standing for standing in compared_designs(part) if standing.ratio > 0]
         usual = span([standing.ratio for standing in mine])
-        said.append(_outcome(part.where, outcome(mine), f"{usual} kernel time", several=several))
+        found.setdefault((outcome(mine), f"{usual} kernel time"), []).append(part.where)
+    said = [_outcome(places(where), *result, several=several) for result, where in found.items()]
     worst, best = max(each.worst.ratio for each in compared), min(each.best.ratio for each in compared)
     base, typical = digest.baseline, f"on the typical cells ({digest.population[1]})"
     whole = f"Over {all_of(digest.cells_each, 'cell')} of the sweep: {span([best, worst])}."

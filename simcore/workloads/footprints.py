@@ -29,7 +29,8 @@ class Footprint(NamedTuple):
     heap, anon, stack : int
         Resident pages of brk, of anonymous mappings, and of the stack.
     leaf_tables, heap_tables, library_tables : int
-        Leaf tables with a resident page; those with one of heap or anonymous mappings; those with one of libraries.
+        Leaf tables with a resident page; with one of heap or anonymous mappings and none of libraries; with one of
+        libraries.
     page_table_kib : int
         VmPTE: tables of all levels below the topmost, in KiB.
     minor_faults : int

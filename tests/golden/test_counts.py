@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from traces import RandomTrace
 
-from simcore import DESIGNS, GEOMETRIES, Mapping, TraceBuilder, VmaKind, tiny_geometry
+from simcore import DESIGNS, GEOMETRIES, tiny_geometry
 from simcore.costs import PC_2002
 from simcore.simulate import simulate
 from simcore.workloads import WORKLOADS
@@ -74,35 +74,9 @@ def test_small_shell__sharing_saves_no_table():
 
 
 def forktime(pages, forks):
-    """Return Phillips' forktime (linux-kernel, 18 Feb 2002): a small C program with a mapping behind its libraries.
-
-    Each page is written once; then the program forks again and again. The child exits at once, on the other
-    processor; the parent writes a page of its stack, of libc's data and of its own between forks.
-    """
-    file = VmaKind.FILE_PRIVATE
-    builder = TraceBuilder()
-    text, data = (
-        Mapping(0x08048, 10, file, writable=False, file=0),
-        Mapping(0x08052, 4, file, file=0, offset=10),
-    )
-    libc, libc_data = (
-        Mapping(0x40000, 300, file, writable=False, file=1),
-        Mapping(0x4012C, 20, file, file=1, offset=300),
-    )
-    stack = Mapping(0xBFFFC, 4, VmaKind.STACK)
-    builder.exec(0, builder.image([text, data, libc, libc_data, stack]))
-    builder.read(0, text.start, 6)
-    builder.read(0, libc.start, 150, 2)
-    for mapping, written in ((data, 3), (libc_data, 12), (stack, 3)):
-        builder.write(0, mapping.start, written)
-    builder.mmap(0, Mapping(0x40140, pages, VmaKind.ANON))
-    builder.write(0, 0x40140, pages)
-    for _ in range(forks):
-        builder.fork(0, 1)
-        for mapping in (stack, libc_data, data):
-            builder.write(0, mapping.start)
-        builder.exit(1)
-    return builder.build()
+    """Return the trace of Phillips' forktime (linux-kernel, 18 Feb 2002) on i386."""
+    params = {"pages": pages, "forks": forks}
+    return WORKLOADS["forktime"].make(params, GEOMETRIES["i386"], np.random.default_rng(0))
 
 
 def us_per_fork(design, pages):
