@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.terminal import brief
+from simcore.workloads import WORKLOADS
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(?:python|code) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [
@@ -19,6 +22,18 @@ def test_documents__have_blocks_that_are_checked():
     found = {info for name, info, _ in BLOCKS if name == "adding-a-design.md"}
     assert len(found - {"run"}) == 5
     assert "run" in found
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=lambda workload: workload.name)
+def test_workloads__are_told_with_their_defaults(workload):
+    """docs/workloads.md has a section for each workload, which names every parameter and its default."""
+    told = (ROOT / "docs" / "workloads.md").read_text(encoding="utf-8")
+    section = told.partition(f"\n### {workload.name}\n")[2].partition("\n##")[0]
+    words = " ".join(section.split())
+    for parameter in workload.parameters:
+        default = parameter.default
+        shown = f"{default:,}" if isinstance(default, int) else brief(default)
+        assert f"`{parameter.name}` {shown}" in words, parameter.name
 
 
 @pytest.mark.parametrize(("document", "file", "text"), [block for block in BLOCKS if block[1] != "run"])
