@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("workers", INT, 10, "workers that live at a time", "workers", 1, 10_000),
-    Parameter("requests", INT, 500, "requests to all workers together", "requests", 0, 100_000),
+    Parameter("requests", INT, 500, "requests to all workers together", "requests", 0, 20_000),
     Parameter(
         "written_at_start", INT, 100, "anonymous pages, at most all, that a worker writes as it gets ready",
         "pages", 0, 4_000_000,

@@ -207,7 +207,7 @@ def test_show__prints_the_cell_and_a_line_that_replays_it(dataset, forkbench):
         (["report", "."], ".: not a dataset, it has no plan.json"),
         (["report", "nowhere", "--costs", "pc2002"], "unknown cost model 'pc2002'; did you mean 'pc-2002'?"),
         (["designs", "linus"], "unknown design 'linus'; did you mean 'linus_pmd'?"),
-        (["workloads", "forest"], "unknown workload 'forest'; known are tree"),
+        (["workloads", "wood"], "unknown workload 'wood'; known are tree"),
         (["tree", "nowhere"], "No such file or directory"),
         (["tree", "study.yaml"], "study.yaml: a text that begins with "),
         (["plant"], "No such command 'plant'"),

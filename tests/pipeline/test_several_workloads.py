@@ -15,7 +15,9 @@ from pipeline.estimate import _samples
 from pipeline.plan import make_plan
 from pipeline.report.page import read_digest, write_report
 from pipeline.report.slices import slices
+from pipeline.report.typical import each_slice
 from pipeline.report.verdict import verdict
+from pipeline.report.words import listed
 from pipeline.study import load_study
 from pipeline.terminal import plan_lines
 
@@ -239,15 +241,27 @@ def test_point__names_the_workload_and_its_own_axes(digest):
 
 
 def test_verdict__has_a_line_for_each_slice(digest):
-    """What is said of several workloads stands line by line, and in short is one line each."""
+    """What is said of several workloads stands line by line; those of which the same is said share a line."""
     said = {statement.heading: statement.text for statement in verdict(digest)}
     lines = said["In short"].splitlines()
-    parts = slices(digest)
-    assert len(lines) == 2 + len(parts)
+    names = [part.where.removeprefix("workload ") for part in slices(digest)]
     assert lines[0].startswith("Sharing page tables, against `linux24`, on the typical cells")
     assert lines[1].startswith("At workload snapshot")
     assert lines[-1].startswith("Over all 12 cells of the sweep: ")
-    assert len(said["Typical"].splitlines()) == len(parts)
+    assert len(set(lines)) == len(lines)
+    for told in (lines[1:-1], said["Typical"].splitlines()):
+        assert [sum(f" {name} " in line.replace(",", " ") for line in told) for name in names] == [1] * len(
+            names
+        )
+
+
+def test_same_sentence__is_said_once_for_all_slices(digest):
+    """Slices are joined where a sentence is the same, and told apart where it is not."""
+    parts = slices(digest)
+    names = [part.where.removeprefix("workload ") for part in parts]
+    assert each_slice(parts, lambda _: "It rains.") == f"At workloads {listed(names)}, it rains."
+    assert each_slice(parts, lambda part: f"It is {part.where}.").count("\n") == len(parts) - 1
+    assert each_slice(parts, lambda _: "") == ""
 
 
 def test_written_report__names_the_workloads(dataset, tmp_path):
