@@ -7,12 +7,14 @@ before it; the child exits; the parent writes some more. There is never more tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from simcore.events import Mapping, Trace, TraceBuilder, VmaKind
+from simcore.workloads.layout import Range
 from simcore.workloads.parameters import CHOICE, FRACTION, INT, Parameter, Workload
+from simcore.workloads.process import OWN, image_parameter, misfit, needs_of, place, read, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,6 +59,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         "who runs first after a fork: the child until it has written and exec'ed, or the parent until it has written",
         choices=("child", "parent"),
     ),
+    image_parameter(
+        "image", OWN, "a measured program that process and exec'ed children are, instead of a small one", own=True
+    ),
 )  # fmt: skip
 
 # Of the program: it reads so many pages of its text and writes so many of its stack.
@@ -78,10 +83,11 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     reason = fits(params, geometry)
     if reason is not None:
         raise ValueError(reason)
+    program = _program(params, geometry)
     execs = rng.random(params["children"]) < params["exec_ratio"]
-    starts, pages = _drawn(params, _region_start(geometry), rng)
-    stories = [_story(params, geometry, execs=each) for each in (False, True)]
-    setup = _set_up(params, geometry)
+    starts, pages = _drawn(params, program.region_start, rng)
+    stories = [_story(params, program, execs=each) for each in (False, True)]
+    setup = _set_up(params, program)
     children = [_told(stories[int(each)], start) for each, start in zip(execs, starts.tolist(), strict=True)]
     end = TraceBuilder()
     end.exit(0)
@@ -91,6 +97,8 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
     """Return why the mapping does not fit into the geometry's address space, None if it does."""
+    if params.get("image", OWN) != OWN:
+        return misfit(needs_of(params["image"]), geometry, params["anon_pages"])
     room = geometry.stack_top_vpn - _STACK_PAGES - _region_start(geometry)
     if params["anon_pages"] <= room:
         return None
@@ -98,6 +106,37 @@ def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
         f"geometry {geometry.name!r}: the mapping takes {params['anon_pages']} pages; {room} are allowed below the "
         "stack; lower anon_pages, or take a geometry with more pages"
     )
+
+
+class _Program(NamedTuple):
+    """What the process is and what its children exec: its vmas, what it reads and writes, where the mapping starts."""
+
+    image: list[Mapping]
+    reads: list[Range]
+    writes: list[Range]
+    region_start: int
+
+    def start(self, builder: TraceBuilder, task: int) -> None:
+        """Let a process that has just exec'ed do what the program does."""
+        read(builder, task, self.reads)
+        write(builder, task, self.writes)
+
+    @property
+    def stack_page(self) -> int:
+        """The page that each side writes when it goes on: the last of the stack."""
+        return max(row.start + row.npages for row in self.image) - 1
+
+
+def _program(params: dict[str, Any], geometry: Geometry) -> _Program:
+    """Return the small program, or the measured one that is asked for."""
+    if params.get("image", OWN) != OWN:
+        process = place(needs_of(params["image"]), geometry, params["anon_pages"])
+        return _Program(process.layout.image(0), process.reads, process.writes, int(process.region_pages[0]))
+    text = Mapping(geometry.text_vpn, _TEXT_PAGES, VmaKind.FILE_PRIVATE, writable=False, file=0)
+    stack = Mapping(geometry.stack_top_vpn - _STACK_PAGES, _STACK_PAGES, VmaKind.STACK)
+    reads = Range(geometry.text_vpn, _TOUCHED, 1)
+    writes = Range(geometry.stack_top_vpn - _TOUCHED, _TOUCHED, 1)
+    return _Program([text, stack], [reads], [writes], _region_start(geometry))
 
 
 def _region_start(geometry: Geometry) -> int:
@@ -124,39 +163,31 @@ def _drawn(params: dict[str, Any], region: int, rng: np.random.Generator) -> tup
     return starts, region + np.concatenate(drawn).astype(np.int64)
 
 
-def _set_up(params: dict[str, Any], geometry: Geometry) -> Trace:
+def _set_up(params: dict[str, Any], program: _Program) -> Trace:
     """Return what happens before the first fork: the process starts, and writes all of its memory."""
     builder = TraceBuilder()
-    text = Mapping(geometry.text_vpn, _TEXT_PAGES, VmaKind.FILE_PRIVATE, writable=False, file=0)
-    stack = Mapping(geometry.stack_top_vpn - _STACK_PAGES, _STACK_PAGES, VmaKind.STACK)
-    builder.exec(0, builder.image([text, stack]))
-    _start(builder, 0, geometry)
-    region = Mapping(_region_start(geometry), params["anon_pages"], VmaKind.ANON)
+    builder.exec(0, builder.image(program.image))
+    program.start(builder, 0)
+    region = Mapping(program.region_start, params["anon_pages"], VmaKind.ANON)
     builder.mmap(0, region)
     builder.write(0, region.start, region.npages)
     return builder.build()
 
 
-def _start(builder: TraceBuilder, task: int, geometry: Geometry) -> None:
-    """Let a process that has just exec'ed do what the program does."""
-    builder.read(task, geometry.text_vpn, _TOUCHED)
-    builder.write(task, geometry.stack_top_vpn - _TOUCHED, _TOUCHED)
-
-
-def _story(params: dict[str, Any], geometry: Geometry, *, execs: bool) -> npt.NDArray[np.void]:
+def _story(params: dict[str, Any], program: _Program, *, execs: bool) -> npt.NDArray[np.void]:
     """Return the events of one fork, with _CHILD, _PARENT and _AFTER where the writes of the mapping begin."""
     stride = 1 if params["spread"] == "contiguous" else 0
     child, parent, after = _counts(params)
     builder = TraceBuilder()
     builder.fork(0, 1)
     for task in (1, 0) if params["first"] == "child" else (0, 1):
-        builder.write(task, geometry.stack_top_vpn - 1)
+        builder.write(task, program.stack_page)
         start, count = (_CHILD, child) if task else (_PARENT, parent)
         if count:
             builder.write(task, start, count, stride)
         if task and execs:
             builder.exec(task, 0)
-            _start(builder, task, geometry)
+            program.start(builder, task)
     builder.exit(1)
     if after:
         builder.write(0, _AFTER, after, stride)

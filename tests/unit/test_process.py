@@ -18,7 +18,7 @@ from simcore.workloads.footprints import FOOTPRINTS
 from simcore.workloads.parameters import defaults
 from simcore.workloads.process import needs_of, place
 
-WITH_IMAGE = ["tree", "shell"]
+WITH_IMAGE = ["tree", "shell", "snapshot"]
 
 
 @pytest.mark.parametrize("name", FOOTPRINTS)
@@ -54,6 +54,7 @@ def test_image__brings_its_sizes(name):
     """With an image the root or the shell has as many pages resident as were measured."""
     workload = WORKLOADS[name]
     small = {"tree": {"depth": 0, "fan_out": 1}} if name == "tree" else {"children": 1}
+    small |= {"anon_pages": 7} if name == "snapshot" else {}  # a mapping beside the program there
     trace = workload.make(defaults(workload) | small | {"image": "bash"}, X86_64, np.random.default_rng(0))
     bash = FOOTPRINTS["bash"]
     counts = simulate(trace, DESIGNS["linux24"], X86_64).counts()
@@ -61,7 +62,7 @@ def test_image__brings_its_sizes(name):
     assert trace.image_rows["count"].sum() >= bash.anon_pages + bash.file_pages
 
 
-@pytest.mark.parametrize("name", WITH_IMAGE)
+@pytest.mark.parametrize("name", ["tree", "shell"])
 def test_image__and_another_size_are_refused(name):
     """Whoever names an image and a size is told which; make and fits say the same."""
     workload = WORKLOADS[name]
