@@ -202,8 +202,8 @@ def _needs(params: dict[str, Any], anon: int) -> Needs:
     image = params.get("image", OWN)
     if image != OWN and "resident_kib" in params["tree"]:
         raise ValueError(
-            f"image: {image!r} brings sizes of its own, but the tree has measured sizes; one of the two is allowed; leave "
-            f"'sizes: measured' out, or take image {OWN!r}"
+            f"image: {image!r} brings sizes of its own, but the tree has measured sizes; one of the two is allowed; "
+            f"leave 'sizes: measured' out, or take image {OWN!r}"
         )
     library = round(params["file_pages"] * params["library_sharing"])
     own = Needs(
