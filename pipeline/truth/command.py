@@ -13,6 +13,7 @@ from pipeline.errors import RefusedError
 if TYPE_CHECKING:
     from pipeline.truth.host import HostComparison, Verdict
     from pipeline.truth.kernels import Comparison
+    from pipeline.truth.published import Table
 
 DIFFERENT = 1
 _SHOWN = 20  # differences that are printed in full
@@ -25,19 +26,25 @@ _SHOWN = 20  # differences that are printed in full
 @click.option(
     "--host", is_flag=True, help="Compare with the kernel that runs here (Linux on x86-64, a C compiler)."
 )
+@click.option("--published", is_flag=True, help="Run published tables again (shipped; any machine).")
 @click.option(
     "--engine", type=click.Choice(["fast", "oracle"]), default="fast", help="Which simulator. [default: fast]"
 )
 @click.option("--seed", type=int, default=0, help="Of the random scripts of --host. [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def validate(*, kernels: bool, host: bool, engine: str, seed: int, as_json: bool) -> None:
-    """Compare minor faults, VmPTE and resident pages, step by step, with a kernel's.
+def validate(*, kernels: bool, host: bool, published: bool, engine: str, seed: int, as_json: bool) -> None:
+    """Compare minor faults, VmPTE and resident pages, step by step, with a kernel's; or ratios with published ones.
 
-    Exit code 1 if a step differs and nothing names why.
+    Exit code 1 if a step or a ratio differs and nothing names why.
     """
-    if kernels == host:
-        raise RefusedError("validate: one of --kernels and --host is needed; choose what to compare with")
-    failed = _kernels(engine, as_json=as_json) if kernels else _host(seed, as_json=as_json)
+    if kernels + host + published != 1:
+        raise RefusedError(
+            "validate: one of --kernels, --host and --published is needed; choose what to compare with"
+        )
+    if published:
+        failed = _published(as_json=as_json)
+    else:
+        failed = _kernels(engine, as_json=as_json) if kernels else _host(seed, as_json=as_json)
     if failed:
         raise click.exceptions.Exit(DIFFERENT)
 
@@ -81,6 +88,43 @@ def _tell_kernel(compared: Comparison) -> None:
         click.echo(
             f"  {stale.script} is named as left out, but equal; take it off pipeline/truth/left_out.py"
         )
+
+
+def _published(*, as_json: bool) -> bool:
+    """Compare with published ratios; tells whether a row is off and its table does not say what is missing."""
+    from pipeline.truth import published
+
+    tables = published.rerun()
+    off = [(table, row) for table in tables for row in table.tested if abs(row.error) > published.NEAR]
+    if as_json:
+        told = [
+            table._asdict() | {"rows": [row._asdict() | {"error": row.error} for row in table.rows]}
+            for table in tables
+        ]
+        click.echo(json.dumps(told, indent=2))
+        return any(table.missing is None for table, _ in off)
+    for table in tables:
+        _tell_table(table, explained=all(each is not table for each, _ in off))
+    tested = sum(len(table.tested) for table in tables)
+    click.echo(
+        f"{tested - len(off)} of {tested} rows that gave the model no number are within {published.NEAR:.0%}; "
+        f"{published.FREE} numbers of the model were read off published rows (fit)"
+    )
+    return any(table.missing is None for table, _ in off)
+
+
+def _tell_table(table: Table, *, explained: bool) -> None:
+    """Print a published table beside the simulator."""
+    click.echo(f"{table.name}: {table.ratio}\n  {table.source}")
+    for row in table.rows:
+        params = ", ".join(f"{key} {value}" for key, value in row.params.items())
+        guesses = "".join(f"  {name} {ratio:.2f}" for name, ratio in row.predicted.items())
+        click.echo(
+            f"  {params:34} published {row.published:6.3f}  simulated {row.simulated:6.3f}  {row.error:+5.0%}"
+            f"  {'fit ' if row.fit else 'test'}{'  predicted:' if guesses else ''}{guesses}"
+        )
+    if not explained:
+        click.echo(f"  missing: {table.missing or 'nothing is named that would explain it'}")
 
 
 def _host(seed: int, *, as_json: bool) -> bool:

@@ -45,26 +45,32 @@ def make(params: dict[str, Any], geometry: Geometry, rng: np.random.Generator) -
     if reason is not None:
         raise ValueError(reason)
     builder = TraceBuilder()
+    again = begin(builder, geometry)
+    builder.mmap(0, Mapping(behind_libc(geometry), params["pages"], VmaKind.ANON))
+    builder.write(0, behind_libc(geometry), params["pages"])
+    for _ in range(params["forks"]):
+        builder.fork(0, 1)
+        for page in again:
+            builder.write(0, page)
+        builder.exit(1)
+    builder.exit(0)
+    return builder.build()
+
+
+def begin(builder: TraceBuilder, geometry: Geometry) -> list[int]:
+    """Let task 0 exec a small C program and touch its pages; return those that it writes again after each fork."""
     text, data, libc, libc_data, stack = image = _image(geometry)
     builder.exec(0, builder.image(image))
     builder.read(0, text.start, _TEXT_READ)
     builder.read(0, libc.start, _LIBC_READ, 2)
     for vma, written in ((data, _DATA_WRITTEN), (libc_data, _LIBC_DATA_WRITTEN), (stack, _STACK_WRITTEN)):
         builder.write(0, vma.start, written)
-    builder.mmap(0, Mapping(_mapping_start(geometry), params["pages"], VmaKind.ANON))
-    builder.write(0, _mapping_start(geometry), params["pages"])
-    for _ in range(params["forks"]):
-        builder.fork(0, 1)
-        for vma in (stack, libc_data, data):
-            builder.write(0, vma.start)
-        builder.exit(1)
-    builder.exit(0)
-    return builder.build()
+    return [vma.start for vma in (stack, libc_data, data)]
 
 
 def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
     """Return why the mapping does not fit into the geometry's address space, None if it does."""
-    room = geometry.stack_top_vpn - _STACK - _mapping_start(geometry)
+    room = geometry.stack_top_vpn - _STACK - behind_libc(geometry)
     if params["pages"] <= room:
         return None
     return (
@@ -85,8 +91,8 @@ def _image(geometry: Geometry) -> list[Mapping]:
     ]
 
 
-def _mapping_start(geometry: Geometry) -> int:
-    """Return the first page behind libc's data."""
+def behind_libc(geometry: Geometry) -> int:
+    """Return the first page behind libc's data, with which it shares a leaf table."""
     return geometry.mmap_vpn + _LIBC + _LIBC_DATA
 
 

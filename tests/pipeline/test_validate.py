@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from pipeline.truth import host, kernels, left_out, probe, scenarios
+from pipeline.truth import host, kernels, left_out, probe, published, scenarios
 from pipeline.truth.command import validate
 from pipeline.truth.script import pages_of, tell
 from pipeline.truth.simulated import simulate_script
@@ -57,6 +57,29 @@ def test_command__tells_each_kernel_and_succeeds():
     assert "Linux 5.6.19" in done.output
     assert "662 equal in minor faults and VmPTE, 0 left out, 0 different" in done.output
     assert "large folios" in done.output
+
+
+# published tables
+
+
+def test_published__ratios_are_near_or_what_is_missing_is_said():
+    """Ten of twelve tested rows within 15 %; fewer than half as many numbers were fitted; predictions stand beside."""
+    tables = published.rerun()
+    tested = [(table, row) for table in tables for row in table.tested]
+    off = [(table.name, row.params["pages"]) for table, row in tested if abs(row.error) > published.NEAR]
+    assert off == [("mccracken-2002-fork", 100), ("mccracken-2002-fork", 10240)]
+    assert all(table.missing for table, row in tested if abs(row.error) > published.NEAR)
+    assert len(tested) / 2 > published.FREE
+    forktime = next(table for table in tables if table.name == "phillips-2002-forktime")
+    assert all(set(row.predicted) == {"phillips_sole", "phillips_mark", "linus_pmd"} for row in forktime.rows)
+
+
+def test_published__command_says_what_was_fitted():
+    """Published and simulated side by side, the error, and whether the row was fitted."""
+    done = CliRunner().invoke(validate, ["--published"])
+    assert done.exit_code == 0
+    assert "10 of 12 rows that gave the model no number are within 15%" in done.output
+    assert "published  1.080" in done.output
 
 
 # scripts
