@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import counted
+from pipeline.resampling import resampled
 from pipeline.sources.shipped import SHIPPED, shipped_listing
 from pipeline.sources.sizes import quantile, resident_figures
 from pipeline.sources.statistics import tree_figures
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 DEEPEST_TOLD = 6  # depths from here on are put together
 _QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
-_RESAMPLED = 2_000  # times that as many listings are drawn again
-_INTERVAL = (0.05, 0.95)
 
 
 class _Figure(NamedTuple):
@@ -93,10 +92,10 @@ def _distribution(found: Iterable[float]) -> dict[str, float]:
 
 def _intervals(found: list[float]) -> dict[str, list[float]]:
     """Return for each quantile the bounds of 90 % of its values in samples of as many numbers; always the same ones."""
-    drawn = np.random.default_rng(0).integers(0, len(found), (_RESAMPLED, len(found)))
-    quantiles = np.quantile(np.array(found, np.float64)[drawn], list(_QUANTILES.values()), axis=1)
-    bounds = np.quantile(quantiles, _INTERVAL, axis=1).T.round(4).tolist()
-    return dict(zip(_QUANTILES, bounds, strict=True))
+    bounds = resampled(np.array(found, np.float64), list(_QUANTILES.values()))
+    return {
+        name: [round(each.low, 4), round(each.high, 4)] for name, each in zip(_QUANTILES, bounds, strict=True)
+    }
 
 
 def _depth_shares(figures: list[dict[str, Any]]) -> list[float]:
