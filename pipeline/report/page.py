@@ -22,6 +22,7 @@ from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.slices import by_workload, slices
 from pipeline.report.style import HUES
 from pipeline.report.typical import each_slice
+from pipeline.report.users import users_along, users_table
 from pipeline.report.verdict import terminal_lines, verdict
 from pipeline.report.words import counted, listed, share
 from pipeline.rows import checksum
@@ -112,6 +113,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "by_workload": len(digest.workloads) > 1,
         "workloads": listed(digest.df.attrs["workloads"]),
         "standing": [(figures.standing(part), tables.standing(part)) for part in parts],
+        "users": [(part, users_table(part), users_along(part)) for part in parts],
         "extremes": tables.extremes(digest),
         "axes": [(figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest)],
         "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],

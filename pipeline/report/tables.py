@@ -72,7 +72,7 @@ class Table(NamedTuple):
     groups: dict[int, str] = {}  # noqa: RUF012 - never changed
 
 
-def _by_family(digest: Digest, rows: Sequence[list[str]]) -> dict[int, str]:
+def by_family(digest: Digest, rows: Sequence[list[str]]) -> dict[int, str]:
     """Return the groups of rows that have a design's name in front, in the order of ``Digest.designs``."""
     home = {f"`{name}`": heading for heading, names in digest.families.items() for name in names}
     headings = [home[row[0]] for row in rows]
@@ -113,7 +113,7 @@ def standing(digest: Digest) -> Table:
         headings,
         rows,
         words,
-        _by_family(digest, rows),
+        by_family(digest, rows),
     )
 
 
@@ -146,7 +146,7 @@ def extremes(digest: Digest) -> Table | None:
             rows.append([f"`{name}`", which, factor(cell.ratio), extra, cell.point, replay])
     caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
     headings = ["design", "", f"times {digest.baseline}", f"difference a {digest.per}", "where", "replay"]
-    return Table(caption, headings, rows, frozenset({1, 4, 5}), _by_family(digest, rows)) if rows else None
+    return Table(caption, headings, rows, frozenset({1, 4, 5}), by_family(digest, rows)) if rows else None
 
 
 def along(digest: Digest, axis: Axis) -> Table:
@@ -171,7 +171,7 @@ def along(digest: Digest, axis: Axis) -> Table:
     headings = ["design", *(["times"] if digest.baseline else [])]
     headings += [f"{axis.label} {plain(value)}" for value in axis.points]
     words = frozenset({1}) if digest.baseline else frozenset()
-    return Table(f"Typical / worst{digest.at}, {unit}.", headings, rows, words, _by_family(digest, rows))
+    return Table(f"Typical / worst{digest.at}, {unit}.", headings, rows, words, by_family(digest, rows))
 
 
 def memory(digest: Digest) -> Table:
@@ -202,7 +202,7 @@ def memory(digest: Digest) -> Table:
         "tables at all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the "
         "cells' ratios, not the quotient of two medians."
     )
-    return Table(caption, headings, rows, groups=_by_family(digest, rows))
+    return Table(caption, headings, rows, groups=by_family(digest, rows))
 
 
 def tail(digest: Digest, event: str, name: str) -> Table | None:
@@ -220,7 +220,7 @@ def tail(digest: Digest, event: str, name: str) -> Table | None:
             rows.append([f"`{design}`", f"{found['events']:,}", *times, duration(slowest[design])])
     headings = ["design", f"{name}s", "mean", "median", "p99", "p99.9", "slowest", "slowest of the sweep"]
     caption = f"Latency of a {name} on the typical cells{digest.at}, every {name} counted: exact, nothing is sampled."
-    return Table(caption, headings, rows, groups=_by_family(digest, rows))
+    return Table(caption, headings, rows, groups=by_family(digest, rows))
 
 
 def act_groups(digest: Digest) -> Table:
@@ -244,7 +244,7 @@ def act_groups(digest: Digest) -> Table:
     caption = (
         f"Mean µs a {digest.per} by what is done, over the typical cells{digest.at}; costs are listed below."
     )
-    return Table(caption, ["design", *by_group, "all"], rows, groups=_by_family(digest, rows))
+    return Table(caption, ["design", *by_group, "all"], rows, groups=by_family(digest, rows))
 
 
 def makes_the_difference(digest: Digest) -> list[Table]:
@@ -321,7 +321,7 @@ def sensitivity(digest: Digest) -> Table | None:
         f"Kernel time as a multiple of {digest.baseline}'s if all assumed costs were half or double what they "
         f"are{digest.at}; sourced costs stay. A verdict that changes sides between the columns rests on assumptions."
     )
-    return Table(caption, ["design", *headings], rows, groups=_by_family(digest, rows)) if rows else None
+    return Table(caption, ["design", *headings], rows, groups=by_family(digest, rows)) if rows else None
 
 
 def designs(digest: Digest) -> Table:
@@ -339,7 +339,7 @@ def designs(digest: Digest) -> Table:
         rows.append([f"`{name}`", *said])
     headings = ["design", "year", "in Linux", "what it does", "source"]
     words = frozenset({2, 3, 4})
-    return Table("The designs of this study.", headings, rows, words, _by_family(digest, rows))
+    return Table("The designs of this study.", headings, rows, words, by_family(digest, rows))
 
 
 def costs(model: CostModel) -> Table:

@@ -24,6 +24,7 @@ from pipeline.report.typical import (
     typical_case,
     where_most_exec,
 )
+from pipeline.report.users import users_line
 from pipeline.report.words import all_of, change, counted, difference, listed, share
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def verdict(digest: Digest) -> list[Statement]:
     said = (
         ("In short", in_short(digest, parts)),
         ("Typical", each_slice(parts, typical_case)),
+        ("Users", users_line(parts)),
         ("Worst", worst_case(digest)),
         ("Slowest fault", " ".join(slowest_faults(digest))),
         ("Best", best_case(digest)),

@@ -257,3 +257,19 @@ def test_act_groups__cover_every_act():
     """Each act belongs to one group of the table, so that its columns add up."""
     for act in ACTS:
         assert sum(act.name.startswith(prefixes) for prefixes in ACT_GROUPS.values()) == 1, act.name
+
+
+def test_report__of_several_listings_counts_users(tmp_path, report):
+    """With five listings the report has a table over users and a line in the verdict; with one it has neither."""
+    names = ["wsl-2021-bash", "openvz-2006-vps-httpd", "debian-2003-p-server", "openvz-2018-centos6-vps"]
+    sweep = {"tree": ["phillips-2002", *names], "exec_ratio": [0.0, 1.0]}
+    text, page = written(
+        make_dataset(tmp_path, designs=["linux24", "linus_pmd", "vfork"], sweep=sweep), tmp_path
+    )
+    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {"users-table-caption", "users-along-1-caption"} <= set(ids)
+    assert "Over 5 listings, one a user, against linux24" in page.text
+    assert written(tmp_path / "data", tmp_path)[0] == text
+    assert "users-table" not in report[0]
+    assert "one a user" not in report[1].text

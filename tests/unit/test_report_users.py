@@ -1,0 +1,119 @@
+"""Over users: each listing counts once, however many cells it has, and too few listings show nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.report.digest import Digest
+from pipeline.report.users import over_listings, users_along, users_line, users_table
+from simcore.costs import PC_2002
+
+GAP = "\N{NO-BREAK SPACE}"
+
+
+def digest(times, *, baseline="linux24", measured=True):
+    """Return a digest of designs -> listing -> total ns per fork at exec ratio 0, 0.5, ...; None where it did not run."""
+    rows = [
+        {
+            "cell_id": f"{design}-{listing}-{point}", "trace_id": f"{listing}-{point}", "design": design,
+            "workload": "tree", "geometry": "i386", "replicate": 0, "creations": 1, "exec_ratio": point / 2,
+            "tree": listing, "tree_measured": measured, "total_ns_per_fork": ns,
+        }
+        for design, listings in times.items()
+        for listing, values in listings.items()
+        for point, ns in enumerate(values)
+    ]  # fmt: skip
+    df = pd.DataFrame(rows)
+    df.attrs = {"baseline": baseline, "floor": "vfork", "parameters": ["tree", "exec_ratio"]}
+    return Digest(df, pa.table({"cell_id": df["cell_id"]}), PC_2002)
+
+
+def listings(*values):
+    """Return listings a, b, c, ... with the times of each."""
+    return {
+        name: list(each) if isinstance(each, tuple) else [each]
+        for name, each in zip("abcdefgh", values, strict=False)
+    }
+
+
+def same(value, count=5):
+    """Return listings that all have one time."""
+    return listings(*[value] * count)
+
+
+def test_over_listings__fewer_than_five_show_nothing():
+    """Four listings, or trees that are no listings, or no baseline: no table and no line."""
+    few = digest({"linux24": same(100.0, 4), "phillips": same(90.0, 4)})
+    generated = digest({"linux24": same(100.0), "phillips": same(90.0)}, measured=False)
+    alone = digest({"linux24": same(100.0), "phillips": same(90.0)}, baseline="mainline")
+    for each in (few, generated, alone):
+        assert over_listings(each) == {}
+        assert users_table(each) is None
+        assert users_along(each) == []
+        assert users_line([each]) == ""
+
+
+def test_over_listings__counts_a_listing_once():
+    """A listing's ratio is the median over its cells: 0.8, 0.9, 1.3 are 0.9, and so it does not lose.
+
+    The others have 0.9, 1.0, 1.1, 1.2: median of five 1.0, of which two lose; p10 and p90 lie 0.4 steps from the ends.
+    """
+    base = listings((100.0, 100.0, 100.0), *[(100.0,)] * 4)
+    mine = listings((80.0, 90.0, 130.0), (90.0,), (100.0,), (110.0,), (120.0,))
+    found = over_listings(digest({"linux24": base, "phillips": mine}))
+    assert list(found) == ["phillips"]
+    each = found["phillips"]
+    assert (each.listings, each.worst, each.losing) == (5, "e", 0.4)
+    assert [round(value, 6) for value in (each.p10, each.median, each.p90, each.highest)] == [
+        0.9,
+        1.0,
+        1.16,
+        1.2,
+    ]
+
+
+def test_over_listings__leaves_out_what_has_no_pair():
+    """A design is judged on the listings on which the baseline ran too."""
+    found = over_listings(
+        digest({"linux24": same(100.0, 5), "phillips": same(90.0, 7), "vfork": {"a": [80.0]}})
+    )
+    assert found["phillips"].listings == 5
+    assert (found["vfork"].listings, found["vfork"].interval) == (1, None)
+
+
+def test_table__says_where_there_is_no_interval():
+    """One listing gives no interval, several that are alike have no worst one; the caption says how to read it."""
+    table = users_table(digest({"linux24": same(100.0), "phillips": same(90.0), "vfork": {"a": [80.0]}}))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["`vfork`"][:3] == ["1", "0.80", "none: one listing"]
+    assert rows["`vfork`"][-1] == "none: one listing"
+    assert rows["`phillips`"] == [
+        "5", "0.90", "0.90 to 0.90", "0.90", "0.90", "0.90", "all alike", f"0{GAP}%", f"0{GAP}% to 35{GAP}%",
+    ]  # fmt: skip
+    assert "Read a row as" in table.caption
+
+
+def test_line__tells_median_losers_and_what_they_depend_on():
+    """At exec ratio 0 all gain, at 0.5 all lose; a listing's median of 0.9 and 1.2 is 1.05, so all lose."""
+    both = digest(
+        {"linux24": same((100.0, 100.0)), "phillips": same((90.0, 120.0)), "linus_pmd": same((90.0, 90.0))}
+    )
+    line = users_line([both]).replace(GAP, " ")
+    assert line == (
+        "Over 5 listings, one a user, against `linux24` (medians; in brackets, and behind the shares that lose, 90 % "
+        "intervals): `linus_pmd` 10 % less, 0 % lose (0 % to 35 %); `phillips` 5.0 % more, 100 % lose (65 % to 100 %). "
+        "How many lose depends on what was swept: `phillips` 0 % at exec ratio 0, 100 % at 0.5."
+    )
+    (along,) = users_along(both)
+    assert along.headings == ["design", "exec ratio 0", "exec ratio 0.5"]
+    assert {row[0]: [cell.replace(GAP, " ") for cell in row[1:]] for row in along.rows} == {
+        "`phillips`": ["0.90; 0 %", "1.20; 100 %"],
+        "`linus_pmd`": ["0.90; 0 %", "0.90; 0 %"],
+    }
+
+
+def test_line__puts_designs_that_fare_alike_together():
+    """What two designs have in common is said once."""
+    line = users_line([digest({"linux24": same(100.0), "phillips": same(90.0), "linus_pmd": same(90.0)})])
+    assert "`phillips` and `linus_pmd` 10" in line
