@@ -52,10 +52,12 @@ def users_table(digest: Digest) -> Table | None:
     found = over_listings(digest)
     if not found:
         return None
+    numbers = {each.listings for each in found.values()}
+    apart = len(numbers) > 1  # only then each row has its number
     rows = [
         [
             f"`{name}`",
-            f"{each.listings}",
+            *([f"{each.listings}"] if apart else []),
             factor(each.median),
             _bounds(each.interval, factor),
             factor(each.p10),
@@ -68,9 +70,11 @@ def users_table(digest: Digest) -> Table | None:
         for name, each in found.items()
     ]
     sure = share(SURE)
-    headings = ["design", "listings", f"times {digest.baseline}, median", f"{sure} interval", "p10", "p90"]
-    headings += ["worst", "worst listing", "listings that lose", f"{sure} interval"]
-    return Table(_caption(digest), headings, rows, frozenset({7}), by_family(digest, rows))
+    headings = ["design", *(["listings"] if apart else [])]
+    headings += [f"times {digest.baseline}, median", f"{sure} interval", "p10", "p90", "worst"]
+    words = frozenset({len(headings)})
+    headings += ["worst listing", "listings that lose", f"{sure} interval"]
+    return Table(_caption(digest, max(numbers)), headings, rows, words, by_family(digest, rows))
 
 
 def users_line(parts: Sequence[Digest]) -> str:
@@ -151,14 +155,15 @@ def _bounds(interval: Interval | None, told: Callable[[float], str]) -> str:
     return f"{told(interval.low)} to {told(interval.high)}" if interval else "none: one listing"
 
 
-def _caption(digest: Digest) -> str:
+def _caption(digest: Digest, listings: int) -> str:
     """Return how to read the table."""
     lost = share(NO_DIFFERENCE)
     return (
-        f"Users: one listing is one machine and one user, its ratio the median over its cells{digest.at}. Read a row as: "
-        f"half of the users need less kernel time than the median says, one in ten less than p10, one in ten more than "
-        f"p90. Would other machines have said the same? The first interval holds {share(SURE)} of the medians of "
-        f"{RESAMPLED:,} samples of as many listings, drawn again from these; the second is the score interval of the "
-        f"share of listings that lose, that is in which the design is more than {lost} dearer than {digest.baseline}. "
+        f"{counted(listings, 'listing')}, each one machine and one user, its ratio the median over its cells{digest.at}. "
+        "Read a row as: half of the users need less kernel time than the median says, one in ten less than p10, one in "
+        f"ten more than p90. Would other machines have said the same? The first interval holds {share(SURE)} of the "
+        f"medians of {RESAMPLED:,} samples of as many listings, drawn again from these; the second is the score interval "
+        f"of the share of listings that lose, that is in which the design is more than {lost} dearer than "
+        f"{digest.baseline}. "
         "Both take the listings for a random sample of machines, which they are not: people posted them."
     )

@@ -94,6 +94,15 @@ def test_table__says_where_there_is_no_interval():
     assert "Read a row as" in table.caption
 
 
+def test_table__counts_listings_once_where_all_designs_have_as_many():
+    """The number stands in the caption; a column of its own tells designs apart that ran on fewer."""
+    table = users_table(digest({"linux24": same(100.0), "phillips": listings(90.0, 90.0, 90.0, 90.0, 120.0)}))
+    assert table.caption.startswith("5 listings, each one machine")
+    assert "listings" not in table.headings
+    (row,) = table.rows
+    assert [row[place] for place in table.words] == ["e"]
+
+
 def test_line__tells_median_losers_and_what_they_depend_on():
     """At exec ratio 0 all gain, at 0.5 all lose; a listing's median of 0.9 and 1.2 is 1.05, so all lose."""
     both = digest(
