@@ -93,8 +93,8 @@ def users_along(digest: Digest) -> list[Table]:
         names = [name for name in digest.designs if any(name in found for found in at.values())]
         rows = [[f"`{name}`", *(_fares_at(found.get(name)) for found in at.values())] for name in names]
         caption = (
-            f"The same listings{digest.at}, by {axis.label}: kernel time as a multiple of {digest.baseline}'s, median over "
-            "listings; then the share of them that lose."
+            f"The same listings{digest.at}, by {axis.label}: kernel time as a multiple of {digest.baseline}'s, median "
+            "over listings; then the share of them that lose."
         )
         headings = ["design", *(f"{axis.label} {plain(point)}" for point in axis.points)]
         tables.append(Table(caption, headings, rows, groups=by_family(digest, rows)))
