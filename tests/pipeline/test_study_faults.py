@@ -232,7 +232,8 @@ def test_tab_in_text__is_no_fault(tmp_path):
     ("override", "message"),
     [
         ("replicates=3.7", "--set replicates=3.7, replicates: 3.7 is not a whole number"),
-        ("exec_ratio=0.3", "or 'workload.shell.exec_ratio', or 'sweep.exec_ratio' with a list"),
+        ("exec_ratio=0.3", "did you mean 'workload.tree.exec_ratio' or "),
+        ("exec_ratio=0.3", ", or 'sweep.exec_ratio' with a list of values?"),
         ("file_tables=3", "did you mean 'workload.tree.file_tables', or 'sweep.file_tables' with a list"),
         ("replicats=3", "--set replicats=3, replicats: unknown key; did you mean 'replicates'?"),
         ("designs[1]=vfrk", "--set designs[1]=vfrk, designs[1]: unknown design 'vfrk'"),

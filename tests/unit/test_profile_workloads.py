@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from profiles import FEW, X86_64, make
@@ -36,7 +34,7 @@ def extremes(parameter):
 
 def test_every_profile__is_tried():
     """Workloads that came later have an instance here."""
-    assert {*FEW, "tree", "snapshot", "shell"} == set(WORKLOADS)
+    assert {*FEW, "tree", "snapshot", "shell", "capture"} == set(WORKLOADS)
 
 
 @pytest.mark.parametrize("name", FEW)
@@ -99,7 +97,7 @@ def test_defaults__fit_everywhere(name):
 def test_parameters__have_allowed_defaults_and_a_meaning(name, parameter):
     """Each default passes the check that a study's value must pass; the command shows meaning and default."""
     place = Place()
-    checked_value(parameter.default, parameter, Path(), place)
+    checked_value(parameter.default, parameter, place)
     assert place.faults == []
     assert len(parameter.meaning) > 15
     told = workload_explained(WORKLOADS[name])
