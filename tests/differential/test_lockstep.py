@@ -12,8 +12,8 @@ from simcore.simulate import start
 
 WIDE = tiny_geometry(8, 2)
 LARGE = tiny_geometry(256, 2)
-# One that links, one that copies when last, one that copies later, one that shares through files: the rest is for DEEP.
-LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf", "async_fork", "shared_mmap"]
+# One with pte_chains and one without: the rest is for DEEP.
+LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf"]
 
 
 @pytest.mark.parametrize("design", ALL)
