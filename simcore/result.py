@@ -68,6 +68,12 @@ class Result:
         named = {act.name: int(value) for act, value in zip(ACTS, self.acts, strict=True)}
         return named | {gauge.name: int(value) for gauge, value in zip(GAUGES, self.gauges, strict=True)}
 
+    def minor_faults(self) -> int:
+        """Return the minor faults of all kinds."""
+        return sum(
+            int(value) for act, value in zip(ACTS, self.acts, strict=True) if act.name.startswith("faults_")
+        )
+
     def by_kind(self, kind: str) -> IntArray:
         """Return the total acts [len(ACTS)] of one event kind; raises KeyError for an unknown kind."""
         if kind not in EVENT_KINDS:

@@ -48,13 +48,17 @@ def unit(function: F) -> F:
 
 
 def ready(function: Callable[..., object]) -> None:
-    """Compile all units below a function, or load them from the cache."""
+    """Compile all units below a function, or load them from the cache; whoever asks again is answered at once."""
+    if id(function) in _READY:
+        return
     with _LOCK:
-        missing = [made for made in _below(function, set()) if not made.cell.value]
+        units = list(_below(function, set()))
+        missing = [made for made in units if not made.cell.value]
         if missing and _processors() > 1 and _is_cold(missing[0]):
-            _compile_beside_a_helper(missing, function)
+            _compile_beside_a_helper(units, function)
         for made in missing:
             made.load()
+        _READY.add(id(function))
 
 
 def compile_share(module: str, name: str) -> None:
@@ -110,6 +114,7 @@ class _Unit:
 
 
 _UNITS: dict[int, _Unit] = {}  # by the id of what callers call
+_READY: set[int] = set()  # ids of functions, all of which live as long as their modules
 _LOCK = threading.Lock()
 
 
@@ -151,8 +156,8 @@ def _size(function: Any, seen: set[int]) -> int:
     return len(code.__code__.co_code) + below
 
 
-def _compile_beside_a_helper(missing: list[_Unit], function: Any) -> None:
-    """Compile half of some units here while another process puts the other half into the cache."""
+def _compile_beside_a_helper(units: list[_Unit], function: Any) -> None:
+    """Compile half of the units below a function here while another process puts the other half into the cache."""
     code = getattr(function, "py_func", function)
     program = (
         f"import {code.__module__}; from simcore.units import compile_share; "
@@ -173,7 +178,7 @@ def _compile_beside_a_helper(missing: list[_Unit], function: Any) -> None:
     except OSError:
         return  # then all is compiled here
     with helper:
-        for made in _shares(missing)[0]:
+        for made in _shares(units)[0]:
             made.load()
         try:
             helper.wait(_HELPER_SECONDS)

@@ -6,11 +6,11 @@ Where there is no compiler, or the machine is of another kind, nothing fails: th
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline import native
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 KERNEL, LOOP = "real", "loops"  # the two programs, and what they measure
 _HERE = Path(__file__).parent
-_COMPILERS = ("cc", "gcc", "clang")
-_COMPILE_SECONDS, _RUN_SECONDS = 60, 300
+_RUN_SECONDS = 300
 _PAGE = 4096
 
 # No libc, so that a start is no dearer than the kernel makes it (bare.h); what a compiler takes for granted of libc
@@ -58,16 +57,15 @@ class Programs:
 
     def _build(self, program: str, wanted_by: str | None = None) -> bool:
         """Compile a program; return whether that worked, and keep the reason if not."""
-        compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
-        if compiler is None:
-            names = ", ".join(_COMPILERS)
-            reason = f"no C compiler was found on the path; {names} will do; install one to time this side"
+        found = native.compiler()
+        if found is None:
+            reason = f"{native.NO_COMPILER} to time this side"
         else:
-            source, out = str(_HERE / f"{program}.c"), str(self._folder / program)
-            done = _started([compiler, "-O2", *_FLAGS[program], "-o", out, source], _COMPILE_SECONDS)
-            if isinstance(done, subprocess.CompletedProcess) and done.returncode == 0:
+            source, out = _HERE / f"{program}.c", self._folder / program
+            wrong = native.not_compiled(found, source, out, ["-O2", *_FLAGS[program]])
+            if not wrong:
                 return True
-            reason = f"{compiler} does not compile {program}.c ({_said(done)}); gcc on x86-64 or aarch64 does"
+            reason = f"{found} does not compile {program}.c ({wrong}); gcc on x86-64 or aarch64 does"
         self.skipped[wanted_by or program] = reason
         return False
 
@@ -76,9 +74,11 @@ class Programs:
         if program in self.skipped:
             return None
         command = [str(self._folder / program), workload, *self._arguments(program, workload)]
-        done = _started(command, _RUN_SECONDS)
+        done = native.started(command, _RUN_SECONDS)
         if not isinstance(done, subprocess.CompletedProcess) or done.returncode != 0:
-            self.skipped[program] = f"{workload} failed ({_said(done)}); the other figures stand without it"
+            self.skipped[program] = (
+                f"{workload} failed ({native.said(done)}); the other figures stand without it"
+            )
             return None
         ns, faults = [*map(int, done.stdout.split()), 0][:2]
         return Run(ns * self.scale(program, workload), faults)
@@ -118,30 +118,12 @@ class Programs:
 
 def _unfit() -> str:
     """Return why this machine is none that the simulated one can be compared with, "" if it is."""
-    if not sys.platform.startswith("linux"):
-        return f"this is {sys.platform}; the simulator models Linux; run it there to compare"
+    reason = native.not_linux()
+    if reason:
+        return f"{reason} to compare"
     page = os.sysconf("SC_PAGE_SIZE")
     if page != _PAGE:
         return (
             f"pages have {page} bytes here; the workloads count in pages of {_PAGE}; use a kernel with those"
         )
     return ""
-
-
-def _started(command: list[str], seconds: int) -> subprocess.CompletedProcess[str] | str:
-    """Run a program of ours to its end; return what it said, or why it could not be run."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603 - no shell, our own words
-    except subprocess.TimeoutExpired:
-        return f"not done within {seconds} seconds"
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-
-
-def _said(done: subprocess.CompletedProcess[str] | str) -> str:
-    """Return in a line what went wrong."""
-    if isinstance(done, str):
-        return done
-    lines = done.stderr.strip().splitlines()
-    telling = [line for line in lines if "error" in line] or lines
-    return telling[0] if telling else f"status {done.returncode}"

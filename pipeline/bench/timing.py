@@ -107,12 +107,12 @@ def simulate_once(workload: Workload, design: str) -> Simulated:
     """Time the events of a workload behind its set-up; what ``start`` checks and prepares is not timed."""
     machine = start(workload.trace, DESIGNS[design], GEOMETRY)
     machine.run(workload.setup)
-    before = _faults(machine.result().counts())
+    before = machine.result().minor_faults()
     gc.collect()
     begun = time.perf_counter_ns()
     machine.run()
     ns = time.perf_counter_ns() - begun
-    faults = _faults(machine.result().counts()) - before
+    faults = machine.result().minor_faults() - before
     memory = getattr(machine, "memory_bytes", None)
     return Simulated(ns, len(workload.trace) - workload.setup, faults, memory)
 
@@ -139,8 +139,3 @@ def _run_rivals(programs: Programs, request: Request, timings: Timings, say: Cal
             run = programs.time(program, name)
             if run:
                 timings.rivals.setdefault((program, name), []).append(run)
-
-
-def _faults(counts: dict[str, int]) -> int:
-    """Return the minor faults of all kinds."""
-    return sum(number for name, number in counts.items() if name.startswith("faults_"))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.truth.probe import Probe, Shown, available_bytes, release
 from pipeline.truth.scenarios import HUGE_PAGES, scenarios
+from pipeline.truth.script import PAGE_SHIFT
 from pipeline.truth.simulated import Seen, simulate_script
 from simcore.designs import DESIGNS, Design, derived
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 REPEATS = 3
 _PT_RECLAIM = (6, 14)  # since then, on x86-64, a DONTNEED that covers a table frees it
@@ -108,14 +109,12 @@ def compare_host(seed: int, say: Callable[[str], None], repeats: int = REPEATS) 
         for number, (name, steps) in enumerate(scripts.items(), start=1):
             if number % 50 == 0:
                 say(f"{number}/{len(scripts)} scripts")
-            needed = _ROOM * _pages(steps) << 12
-            if needed > available_bytes():
-                skipped[name] = (
-                    f"it may need {needed >> 20} MiB and {available_bytes() >> 20} MiB are available"
-                )
+            needed, available = _ROOM * _pages(steps) << PAGE_SHIFT, available_bytes()
+            if needed > available:
+                skipped[name] = f"it may need {needed >> 20} MiB and {available >> 20} MiB are available"
                 continue
             turns = [_bare(steps, probe.run(steps), constants) for _ in range(repeats)]
-            seen = [Seen(*map(median_low, zip(*each, strict=True))) for each in zip(*turns, strict=True)]
+            seen = [Seen(*each) for each in _medians(turns)]
             noisy = any(turn != turns[0] for turn in turns)
             verdicts.append(Verdict(name, steps, seen, simulate_script(steps, design), noisy))
     return HostComparison(design.name, constants, verdicts, skipped)
@@ -148,14 +147,17 @@ def as_json(compared: HostComparison) -> dict[str, Any]:
 
 def _constants(probe: Probe, repeats: int) -> Constants:
     """Measure what processes show that map nothing."""
-    forks, spawns = (_medians([probe.run(steps) for _ in range(repeats)]) for steps in (_FORKS, _SPAWNS))
+    forks, spawns = (
+        [Shown(*each) for each in _medians([probe.run(steps) for _ in range(repeats)])]
+        for steps in (_FORKS, _SPAWNS)
+    )
     base = {"start": forks[0].vmpte_kib, "fork": forks[2].vmpte_kib, "exec": forks[4].vmpte_kib}
     return Constants(forks[1].minor_faults, spawns[1].minor_faults, base)
 
 
-def _medians(turns: list[list[Shown]]) -> list[Shown]:
-    """Return the median of what each step showed in several turns."""
-    return [Shown(*map(median_low, zip(*each, strict=True))) for each in zip(*turns, strict=True)]
+def _medians(turns: Sequence[Sequence[tuple[int, ...]]]) -> list[list[int]]:
+    """Return the median of each number that each step showed in several turns."""
+    return [list(map(median_low, zip(*each, strict=True))) for each in zip(*turns, strict=True)]
 
 
 def _bare(steps: list[str], rows: list[Shown], constants: Constants) -> list[Seen]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import native
 from pipeline.errors import RefusedError
 from pipeline.truth.script import PAGE_SHIFT, page_at, pages_of
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _KINDS = {"anon": 0, "filepriv": 1, "filero": 2, "fileshared": 3, "shm": 4, "shanon": 4, "stack": 5}
-_COMPILERS = ("cc", "gcc", "clang")
 _SOURCE = Path(__file__).with_name("probe.c")
 _SECONDS = 120
 # Else the kernel writes to the memory of a process whenever it was interrupted, which after a fork is a fault of it.
@@ -41,17 +39,15 @@ class UnfitError(RefusedError):
 
 def unfit() -> str:
     """Return why the running kernel cannot be compared, "" if it can."""
-    if not sys.platform.startswith("linux"):
-        return f"this is {sys.platform}; the simulator models Linux; run it there"
+    if reason := native.not_linux():
+        return reason
     if platform.machine() != "x86_64":
         return f"this is {platform.machine()}; the scripts count tables of x86-64; run it there"
     if os.sysconf("SC_PAGE_SIZE") != 1 << PAGE_SHIFT:
         return f"pages have {os.sysconf('SC_PAGE_SIZE')} bytes; the scripts count in pages of 4 KiB; use such a kernel"
     if not os.access("/proc/self/smaps", os.R_OK):
         return "/proc/self/smaps cannot be read; VmPTE and resident pages come from /proc; mount it"
-    if not any(map(shutil.which, _COMPILERS)):
-        return f"no C compiler was found on the path; {', '.join(_COMPILERS)} will do; install one"
-    return ""
+    return "" if native.compiler() else native.NO_COMPILER
 
 
 class Probe:
@@ -68,19 +64,12 @@ class Probe:
         if reason:
             raise UnfitError(f"validate --host: {reason}")
         self._program = folder / "probe"
-        compiler = next(found for name in _COMPILERS if (found := shutil.which(name)))
-        said = ""
+        found, wrong = native.compiler() or "", ""
         for flags in (["-static"], []):  # without libc's own file pages, where there is a static libc
-            built = subprocess.run(  # noqa: S603 - our own words
-                [compiler, "-O1", *flags, "-o", str(self._program), str(_SOURCE)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if built.returncode == 0:
+            wrong = native.not_compiled(found, _SOURCE, self._program, ["-O1", *flags])
+            if not wrong:
                 return
-            said = next((line for line in built.stderr.splitlines() if "error" in line), built.stderr[:200])
-        raise UnfitError(f"validate --host: {compiler} does not compile probe.c ({said}); gcc on x86-64 does")
+        raise UnfitError(f"validate --host: {found} does not compile probe.c ({wrong}); gcc on x86-64 does")
 
     def run(self, steps: Sequence[str]) -> list[Shown]:
         """Take the steps of a script; return what the kernel showed of each.

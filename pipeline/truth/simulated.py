@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.truth.script import tell
 from simcore import GEOMETRIES
-from simcore.acts import ACTS
 from simcore.simulate import start
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 GEOMETRY = GEOMETRIES["x86-64"]
 BORN = "born "  # before a step that makes a child: what the child shows then
-_FAULTS = [act.name for act in ACTS if act.name.startswith("faults_")]
 _PAGE_KIB = GEOMETRY.page_bytes >> 10
 
 
@@ -59,7 +57,7 @@ def simulate_script(steps: Sequence[str], design: Design, engine: str = "fast") 
         if end > first:
             machine.run(end)
             born = int(told.trace.events["arg"][first])
-        before, faults = faults, sum(machine.result().counts()[name] for name in _FAULTS)
+        before, faults = faults, machine.result().minor_faults()
         seen.append(Seen(0 if last else faults - before, *(account or _account(machine, task))))
     return seen
 

@@ -76,10 +76,9 @@ def _map_empty_blocks(h: IntArray, vma: int, place: int, table: int, words: tupl
         empty, some = within(word, low, high) & ~h[present + word], h[wanted + word] & ~h[present + word]
         if extra:
             empty &= ~h[extra + SWAP * h[ROW] + word]
+        # The first bit of a block comes to tell of all its bits; the sign that shifts in is of the last block.
         step = 1
-        while (
-            step < pages
-        ):  # the first bit of a block tells of all its bits; the sign that shifts in is of its block
+        while step < pages:
             empty &= empty >> step
             some |= some >> step
             step *= 2
@@ -111,9 +110,8 @@ def _map_block(h: IntArray, vma: int, place: int, table: int, index: int) -> Non
     """Fill the empty ptes of the block around an index, as far as vma, table and page cache reach: one fault."""
     first = first_page(h, place)
     aligned = (first + index) // h[AROUND] * h[AROUND] - first
-    low = max(
-        aligned, low_index(h, vma, first)
-    )  # the block begins with the vma if that is later, and is as long
+    # The block begins with the vma if that is later, and is as long.
+    low = max(aligned, low_index(h, vma, first))
     high = min(low + h[AROUND], high_index(h, vma, first))
     words = words_of(low, high)
     _select_empty(h, table, words, (low, high))

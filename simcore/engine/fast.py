@@ -45,9 +45,8 @@ if TYPE_CHECKING:
     from simcore.designs import Design
     from simcore.geometry import Geometry
 
-_COLUMNS = np.array(
-    [ACT_ORDER.index(act.name) for act in ACTS]
-)  # of the heap's vectors, in the order of ACTS
+# Of the heap's vectors, in the order of ACTS.
+_COLUMNS = np.array([ACT_ORDER.index(act.name) for act in ACTS])
 MEMORY_LIMIT = 8 << 30  # bytes that the heap of one run may grow to
 
 

@@ -119,13 +119,9 @@ def write_absent_file(h: IntArray, mm: int, vma: int, place: int, words: Words) 
     fresh = mask(h, FRESH)
     for word in range(words[0], words[1]):  # those that have to be read back cost more
         while h[fresh + word]:
-            bit = BIT[lowest(h[fresh + word])]
-            h[fresh + word] ^= bit
-            h[row + word] ^= bit
-            one = mask(h, KIND_C)
-            h[one + word] = bit
-            bring_in(h, vma, file_word(h, vma, first_page(h, place) + word * 64 + lowest(bit)))
-            _absent_copies(h, vma, table, one, (word, word + 1))
+            index = _take_fresh(h, row, word)
+            bring_in(h, vma, file_word(h, vma, first_page(h, place) + index))
+            _absent_copies(h, vma, table, mask(h, KIND_C), (word, word + 1))
     _absent_copies(h, vma, table, row, words)
 
 
@@ -174,6 +170,17 @@ def _cache_apart(h: IntArray, vma: int, first: int, row: int, words: Words) -> N
             bits = rest_of(bits)
 
 
+@jit
+def _take_fresh(h: IntArray, row: int, word: int) -> int:
+    """Move the lowest bit of a word of row FRESH to that word of KIND_C, out of another row too; returns its index."""
+    fresh = mask(h, FRESH)
+    lowest_bit = lowest(h[fresh + word])
+    h[fresh + word] ^= BIT[lowest_bit]
+    h[row + word] ^= BIT[lowest_bit]
+    h[mask(h, KIND_C) + word] = BIT[lowest_bit]
+    return word * 64 + lowest_bit
+
+
 @unit
 def map_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[int, int, int]) -> None:
     """Fill empty ptes (row KIND_A) with pages of a file or shm object. ``what``: words [first, last), kind of fault."""
@@ -183,13 +190,9 @@ def map_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[in
     _cache_apart(h, vma, first, row, words)
     for word in range(words[0], words[1]):
         while h[fresh + word]:
-            bit = BIT[lowest(h[fresh + word])]
-            h[fresh + word] ^= bit
-            h[row + word] ^= bit
-            one = mask(h, KIND_C)
-            h[one + word] = bit
-            bring_in_counted(h, vma, file_word(h, vma, first + word * 64 + lowest(bit)))
-            _map_equal(h, vma, place, table, (one, word, word + 1, kind))
+            index = _take_fresh(h, row, word)
+            bring_in_counted(h, vma, file_word(h, vma, first + index))
+            _map_equal(h, vma, place, table, (mask(h, KIND_C), word, word + 1, kind))
     _map_equal(h, vma, place, table, (row, words[0], words[1], kind))
 
 

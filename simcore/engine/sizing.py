@@ -19,9 +19,8 @@ MMAP, READ, WRITE = Op.MMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
 MUNMAP, MPROTECT = Op.MUNMAP.value, Op.MPROTECT.value
 _VECTORS = 1 << 12  # distinct act vectors: hardly any trace has more
-_LIVES, _VMAS, _TABLES, _SPAN, _KINDS = range(
-    5
-)  # what a task has: an mm of its own, vmas, leaf tables, slots mapped
+# What a task has: an mm of its own, vmas, leaf tables, slots mapped.
+_LIVES, _VMAS, _TABLES, _SPAN, _KINDS = range(5)
 
 
 def predicted_words(raw: Raw, entries: int, heap: IntArray) -> int:
