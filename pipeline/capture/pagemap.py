@@ -23,6 +23,11 @@ _NONE = -1
 Words = npt.NDArray[np.uint64]
 
 
+def present_in(words: Words) -> npt.NDArray[np.intp]:
+    """Return where in a piece of pagemap pages are in memory."""
+    return np.flatnonzero(words & _PRESENT)
+
+
 def pages_of(vma: Vma, pieces: list[tuple[int, Words]], page_bytes: int) -> list[Run]:
     """Return the pages of a vma; each piece is a page and the pagemap from there on, pages between them are empty."""
     pieces = [(start, words) for start, words in pieces if (words & (_PRESENT | _SWAPPED)).any()]

@@ -105,7 +105,9 @@ def _pages(folder: Path, vmas: list[Vma], page_bytes: int) -> tuple[list[list[Ru
     with file:
         for vma in vmas:
             try:
-                pieces = [(start, _words(file, start, stop)) for start, stop in _parts(file, vma, page_bytes)]
+                pieces = [
+                    (start, words_of(file, start, stop)) for start, stop in _parts(file, vma, page_bytes)
+                ]
                 found.append(pages_of(vma, pieces, page_bytes))
             except OSError:  # it is exiting, or its pages cannot be searched
                 found.append(spread(vma, page_bytes))
@@ -150,7 +152,7 @@ def _scanned(file: FileIO, vma: Vma, page_bytes: int) -> list[tuple[int, int]]:
     return found
 
 
-def _words(file: FileIO, start: int, stop: int) -> Words:
+def words_of(file: FileIO, start: int, stop: int) -> Words:
     """Return the pagemap of pages ``[start, stop)``; raises OSError if it is not all there."""
     raw = os.pread(file.fileno(), (stop - start) * WORD_BYTES, start * WORD_BYTES)
     if len(raw) < (stop - start) * WORD_BYTES:

@@ -6,21 +6,23 @@ everybody who may trace the process.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pipeline.capture.pagemap import present_in
+from pipeline.capture.reading import words_of
+from pipeline.capture.smaps import page_table_kib, read_smaps
 from simcore.workloads.footprints import Footprint
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 PAGE = 4096  # what the footprints are counted in
 ENTRIES = 512  # ptes in a leaf table where pages have 4 KiB and ptes 8 bytes
-_PRESENT = np.uint64(1 << 63)  # Documentation/admin-guide/mm/pagemap.rst
-_HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+ *(.*)")
 _MINOR_FAULTS = 7  # of the fields of stat behind the name, counted from 0
 _KERNELS = ("[vdso]", "[vvar]", "[vvar_vclock]")
-_GATE = "[vsyscall]"  # listed, but no mapping of the process
 
 
 class Vma(NamedTuple):
@@ -47,25 +49,17 @@ def memory_of(pid: int) -> Footprint:
     """Return what a process has in memory, but for its name and what it did; it must not run meanwhile."""
     vmas = vmas_in(_text(pid, "smaps"))
     own = str(Path(f"/proc/{pid}/exe").readlink())
-    status = re.search(r"VmPTE:\s+(\d+) kB", _text(pid, "status"))
     with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as pagemap:
         tables = [_tables(each, pagemap) if each.resident else set() for each in vmas]
-    return summed(vmas, own, tables)._replace(page_table_kib=int(status[1]) if status else 0)
+    return summed(vmas, own, tables)._replace(page_table_kib=page_table_kib(_text(pid, "status")) or 0)
 
 
 def vmas_in(smaps: str) -> list[Vma]:
     """Return the mappings that the text of smaps lists, but for the kernel's own gate page."""
-    found: list[Vma] = []
-    for line in smaps.splitlines():
-        head = _HEAD.fullmatch(line)
-        if head:
-            start, end = (int(bound, 16) // PAGE for bound in head.groups()[:2])
-            found.append(Vma(start, end, head[3].removesuffix(" (deleted)"), 0, 0))
-        elif line.startswith("Rss:"):
-            found[-1] = found[-1]._replace(resident=_pages(line))
-        elif line.startswith("Anonymous:"):
-            found[-1] = found[-1]._replace(written=_pages(line))
-    return [each for each in found if each.name != _GATE]
+    return [
+        Vma(each.start, each.end, each.name.removesuffix(" (deleted)"), *_pages(each.kib))
+        for each in read_smaps(smaps, PAGE)
+    ]
 
 
 def kind_of(vma: Vma, own: str) -> str:
@@ -126,17 +120,15 @@ def _by_kind(
     return written, clean, reached
 
 
-def _tables(vma: Vma, pagemap: BinaryIO) -> set[int]:
+def _tables(vma: Vma, pagemap: FileIO) -> set[int]:
     """Return the leaf tables in which a mapping has a page that is present."""
-    pagemap.seek(vma.start * 8)
-    raw = pagemap.read((vma.end - vma.start) * 8)
-    present = np.flatnonzero(np.frombuffer(raw, np.uint64) & _PRESENT)
+    present = present_in(words_of(pagemap, vma.start, vma.end))
     return set(np.unique((vma.start + present) // ENTRIES).tolist())
 
 
-def _pages(line: str) -> int:
-    """Return the size that a line of smaps tells, in pages."""
-    return int(line.split()[1]) * 1024 // PAGE
+def _pages(kib: dict[str, int]) -> tuple[int, int]:
+    """Return the resident pages that the counters of a mapping tell, and those of them that were written."""
+    return kib.get("Rss", 0) * 1024 // PAGE, kib.get("Anonymous", 0) * 1024 // PAGE
 
 
 def _text(pid: int, name: str) -> str:
