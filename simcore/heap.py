@@ -29,11 +29,13 @@ masks      N_MASKS rows                scratch of the event at hand
 tasks      3 a task                    mm, lender + 1 (0: owns its mm), waits
 places     1 + levels - 2 a slot       slot number, then the upper table at each level above it
 spans      4 an upper table            level, index, first page, last page + 1
+roots      1 an image                  step that its exec begins with
 files      7 a file                    where page 0 would be, number of pages, lowest page, vmas that map it (shm
                                        only), pages in the cache (or that exist, of a shm object), pages evicted,
                                        first table shared through the file
 file pages 1 a page                    1 if cached, 2 if evicted, plus 4 for each pte (with pte_chains only)
-mm         7 + S + U                   first vma, vmas, populated slots, pending, memo, has kin, tables left but charged;
+mm         9 + S + U                   first vma, vmas, populated slots, pending, step of its forks, has kin, tables left
+                                       but charged, step that it has come to, step up to which it is built;
                                        table * 2 + writable for each place, 0 if empty; 1 for each upper table it has
 vma        10                          start, end, kind, writable, file, offset, slot number less place, anon_vma,
                                        next
@@ -42,7 +44,7 @@ extra      3 R                         rows ZERO, FILE, SWAP of a table that has
 share      2 + R                       next, home; row of frames held
 slice      1 + R                       next; one bit of each counter
 vector     3 + acts                    next in its chain, kind, times; then the acts
-memo       see MEMO_*                  what fork and immediate exec or exit of the child cost the last time
+step       see STEP_*                  what an event did to an mm in a known state, see simcore.engine.lives
 ========== =========================== ===================================================================
 """
 
@@ -69,12 +71,21 @@ TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(2
     VMAS_NOW,
     PENDING_NOW,
     SHIFT,
-    LAST_VECTOR,
-    PAIR,
     ROOM_FOR_PAGE,
     TOUCHES,
-) = range(34, 48)
-PAIR_LEVELS, N_LEVELS = 48, 8  # levels at the last event of a pair, see simcore.engine.memo
+    LIVES,  # 1 if steps are remembered
+    STEPS,  # how many there are below images
+    UNBUILT,  # the forked child that is not built
+    BUILDING,  # the mm that is being built
+    SILENT,  # 0 while it is, so that nothing is counted, else -1
+    LOGGED,  # act vectors that the current event recorded
+    ROOTS_AT,
+) = range(34, 53)
+SAVED, N_LEVELS = 53, 8  # levels before the current event
+LOG_AT, LOG_MOST = (
+    SAVED + N_LEVELS,
+    8,
+)  # the first act vectors that the current event recorded, and how often each
 
 # values of axes, in the order of simcore.designs.AXES
 COPY, LINK, LINK_IF_MORE_THAN, DEFERRED = range(4)  # FORK
@@ -89,9 +100,9 @@ ZAP_UNSHARE, ZAP_EDGES, ZAP_WHOLE = range(3)  # ZAP; whole where fork never link
 CHARGE_EACH, CHARGE_OWNER, CHARGE_FORKER = range(3)  # CHARGE
 
 # arena
-MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, MEMO = range(8)
+MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, STEP = range(8)
 N_KINDS = 8
-TOP = PAIR_LEVELS + N_LEVELS
+TOP = LOG_AT + 2 * LOG_MOST
 FREE = TOP + 1
 WORDS = FREE + N_KINDS
 NEEDED = WORDS + N_KINDS  # words that the event which was short of room may take
@@ -143,7 +154,7 @@ SPAN_LEVEL, SPAN_INDEX, SPAN_FIRST, SPAN_LAST, SPAN_WORDS = range(5)
 FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TABLE, FILE_WORDS = range(8)
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
 FILE_PTE_SHIFT = 2  # by which a file page's word is shifted to give its ptes
-MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_MEMO, MM_KIN, MM_LEFT, MM_SLOTS = range(8)
+MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_ROUND, MM_KIN, MM_LEFT, MM_STEP, MM_BUILT, MM_SLOTS = range(10)
 VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = (
     range(10)
 )
@@ -174,9 +185,25 @@ SHARE_NEXT, SHARE_HOME, SHARE_ROW = range(3)
 SLICE_NEXT, SLICE_ROW = range(2)
 VECTOR_NEXT, VECTOR_KIND, VECTOR_TIMES, VECTOR_ACTS = range(4)
 VECTOR_WORDS = VECTOR_ACTS + len(ACTS)
-MEMO_STAMP, MEMO_ROUNDS, MEMO_OP, MEMO_IMAGE, MEMO_FORK, MEMO_LEAVE = range(6)
-MEMO_FORK_LEVELS, MEMO_LEAVE_LEVELS = 6, 14
-MEMO_WORDS = 22
+STEP_UP, STEP_FIRST, STEP_NEXT, STEP_BRANCHES = range(
+    4
+)  # before it; first one behind it; beside it; how many behind
+STEP_ROOT, STEP_EVENT, STEP_WAY = (
+    4,
+    5,
+    6,
+)  # where its tree begins; an event that it was; the next on the way to be built
+STEP_MM, STEP_STAMP, STEP_ROUNDS, STEP_RUNNER = (
+    7,
+    8,
+    9,
+    10,
+)  # of a root: the mm that forks, 0 if an image's; see lives
+STEP_SCORE = 9  # of an image's root: lives left unbuilt to their end, less those that had to be built
+STEP_LOGGED = 11
+STEP_LEVELS = 12
+STEP_LOG = STEP_LEVELS + N_LEVELS
+STEP_WORDS = STEP_LOG + 2 * LOG_MOST
 
 # slots
 SLOT_WRITABLE = 1

@@ -1,6 +1,6 @@
 """The state of a machine as plain values, so that two machines can be compared and recounted.
 
-Numbers of mms, tables and frames are whatever the machine uses; ``canonical`` renumbers them as they are met,
+Numbers of mms, tables, frames and anon_vmas are whatever the machine uses; ``canonical`` renumbers them as they are met,
 so that equal states are equal values whoever numbered them.
 """
 
@@ -127,6 +127,7 @@ class Snapshot:
         mms: dict[int, int] = {}
         tables: dict[int, int] = {}
         frames: dict[int, int] = {0: 0}
+        anon_vmas: dict[int, int] = {0: 0}
         tasks = []
         for task, (mm, borrows, waits) in sorted(self.tasks.items()):
             tasks.append((task, mms.setdefault(mm, len(mms)), borrows, waits))
@@ -139,7 +140,10 @@ class Snapshot:
                     tables[table] = len(tables)
                     table_rows.append(self._table_row(table, mms, frames))
                 slots.append((slot, tables[table], writable))
-            mm_rows.append((tuple(view.vmas), tuple(slots), tuple(sorted(view.uppers)), view.pending))
+            vmas = tuple(
+                vma._replace(anon_vma=anon_vmas.setdefault(vma.anon_vma, len(anon_vmas))) for vma in view.vmas
+            )
+            mm_rows.append((vmas, tuple(slots), tuple(sorted(view.uppers)), view.pending))
         frame_rows = [self.frames[frame] for frame in frames if frame != 0]
         unmapped = sorted(view for frame, view in self.frames.items() if frame not in frames)
         levels = tuple(sorted(self.levels.items()))

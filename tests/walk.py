@@ -64,6 +64,7 @@ class Walk:
     def _go_on(self, pair: Pair, path: tuple[int, ...]) -> None:
         """Try every letter behind a path."""
         last = len(path) + 1 == self.depth
+        pair.fast.settle()  # or a refused event would build what it asks
         frozen = pair.frozen()
         for at, letter in enumerate(self.letters, BEGUN):
             self._leaves += last

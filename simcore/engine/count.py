@@ -11,13 +11,16 @@ from simcore.heap import (
     ACTS_AT,
     BUCKETS,
     HIGH,
-    LAST_VECTOR,
+    LOG_AT,
+    LOG_MOST,
+    LOGGED,
     N_BUCKETS,
     N_FAULT_ACTS,
     N_LEVELS,
     NOW,
     NOW_LEAVES,
     NOW_UPPERS,
+    SILENT,
     VECTOR,
     VECTOR_ACTS,
     VECTOR_KIND,
@@ -103,8 +106,12 @@ def record(h: IntArray, kind: int, times: int) -> None:
         h[vector + VECTOR_TIMES] = 0
         for act in range(N_ACTS):
             h[vector + VECTOR_ACTS + act] = h[ACTS_AT + act]
-    h[vector + VECTOR_TIMES] += times
-    h[LAST_VECTOR] = vector
+    h[vector + VECTOR_TIMES] += times & h[SILENT]
+    logged = h[LOGGED]
+    if logged < LOG_MOST:
+        h[LOG_AT + 2 * logged] = vector
+        h[LOG_AT + 2 * logged + 1] = times
+    h[LOGGED] = logged + 1
     for act in range(acts):
         h[ACTS_AT + act] = 0
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.acts import ACTS, LEVELS
+from simcore.engine.building import FIRST_RARE, GROW, OVERRUN
 from simcore.engine.layout import new_heap, plain
-from simcore.engine.loop import FIRST_RARE, GROW, OVERRUN, begin, run, run_any
+from simcore.engine.loop import begin, run, run_any, settle, settle_any
 from simcore.engine.views import Views
 from simcore.errors import InvariantViolation, LimitExceeded, Refusal
 from simcore.events import Trace, describe
@@ -67,7 +68,8 @@ class Engine:
         self._h = new_heap(trace, design, geometry, limit)
         self._first = int(self._h[TOP])
         self._limit = limit
-        self._run = run_any if (trace.events["op"] >= FIRST_RARE).any() else run
+        rare = (trace.events["op"] >= FIRST_RARE).any()
+        self._run, self._build = (run_any, settle_any) if rare else (run, settle)
         self._position = 0
         ready(self._run)
         begin(self._h)
@@ -100,15 +102,28 @@ class Engine:
         """Copy the heap to one at least twice as large, with room for the next event."""
         size = 2 * len(self._h) + int(self._h[NEEDED])
         if size * self._h.itemsize > self._limit:
-            event = describe(self._trace.events[self._position])
+            at = min(self._position, len(self._trace) - 1)
+            event = describe(self._trace.events[at])
             raise LimitExceeded(
-                f"event {self._position}, {event}: the run needs {size * self._h.itemsize >> 20} MiB; "
+                f"event {at}, {event}: the run needs {size * self._h.itemsize >> 20} MiB; "
                 f"a run may use {self._limit >> 20} MiB; make the workload smaller"
             )
         larger = np.zeros(size, np.int64)
         larger[: len(self._h)] = self._h
         larger[SIZE] = larger[ROOM_FOR_PAGE] = size
         self._h = larger
+
+    def settle(self) -> None:
+        """Build what was left unbuilt, see ``simcore.engine.lives``; nothing that is counted changes.
+
+        Raises
+        ------
+        LimitExceeded
+            That needs more memory than the limit.
+        """
+        ready(self._build)
+        while self._build(self._h, self._raw) == GROW:
+            self._grow()
 
     # what is seen from outside
 
@@ -138,11 +153,13 @@ class Engine:
 
     def account(self, task: int) -> Account:
         """Return what the kernel would tell of a task's mm; KeyError if there is no such task."""
+        self.settle()
         views = Views(self._h, self._trace)
         return views.account(views.tasks[task][0])
 
     def snapshot(self) -> Snapshot:
         """Return the state as plain values, after a recount of what only the heap knows."""
+        self.settle()
         h, views = self._h, Views(self._h, self._trace)
         views.recount()
         mms = {mm: views.mm_view(mm) for mm, _, _ in views.tasks.values()}

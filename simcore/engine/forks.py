@@ -17,7 +17,7 @@ from simcore.engine.count import (
 )
 from simcore.engine.faults import is_exempt
 from simcore.engine.frames import release, row_of
-from simcore.engine.records import charge, charge_sharer, new_mm, upper_tables, upper_word
+from simcore.engine.records import charge, charge_sharer, upper_tables, upper_word
 from simcore.engine.rows import is_empty, mask, within, words_of
 from simcore.engine.tables import (
     copy_record,
@@ -94,9 +94,8 @@ if TYPE_CHECKING:
 
 
 @unit
-def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind of table is served in place
-    """Return a child with the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
-    child = new_mm(h)
+def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901 - the commonest kind of table is served in place
+    """Give a child's new mm the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
     copy_vmas(h, parent, child)
     for upper in range(h[UPPERS]):
         if h[upper_word(h, parent, upper)] and (h[INHERIT] == 0 or _inherits_span(h, parent, upper)):
@@ -108,6 +107,7 @@ def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind
         links = h[parent + MM_POPULATED] > h[MORE_THAN]
     vma = h[parent + MM_VMA]
     equal_ptes, equal_pages, equal_tables, protected = 0, 0, 0, 0
+    linked_ptes, linked_pages, linked_tables = 0, 0, 0
     for place in range(h[PLACES]):
         slot = h[parent + MM_SLOTS + place]
         if slot == 0:
@@ -125,6 +125,15 @@ def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind
             equal_pages += h[table + TABLE_MAPPED]
             if h[table + TABLE_WRITABLE] and is_private(h, vma):
                 protected += wrprotect(h, table, 0, h[ENTRIES])
+        elif links and covers(h, vma, first) and _is_linked_whole(h, vma):
+            table = slot >> 1
+            _open_or_protect(h, parent, place, vma)
+            h[table + TABLE_COUNT] += 1
+            h[child + MM_SLOTS + place] = table * 2 + (0 if h[WRPROTECT] == PMD else SLOT_WRITABLE)
+            charge_sharer(h, table, child)
+            linked_tables += 1
+            linked_ptes += h[table + TABLE_PTES]
+            linked_pages += h[table + TABLE_MAPPED]
         elif links and may_be_linked(h, vma, place):
             _link_table(h, (parent, child), place, vma)
         else:
@@ -132,10 +141,10 @@ def fork_mm(h: IntArray, parent: int) -> int:  # noqa: C901 - the commonest kind
     h[WRPROTECTED_FORK] += protected
     h[VISITED_FORK] += equal_tables * h[ENTRIES]
     _copied(h, child, (equal_tables, equal_ptes, equal_pages))
+    _linked(h, child, (linked_tables, linked_ptes, linked_pages))
     if h[FORK] == DEFERRED:
         h[child + MM_PENDING] = 1
         h[PENDING_NOW] += 1
-    return child
 
 
 @jit
@@ -282,27 +291,54 @@ def _link_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None
     if h[INHERIT] and not _inherits_any(h, vma, first_page(h, place)):
         return
     exempt = h[EXEMPT] == 1 and is_exempt(h, vma, place)
-    by_pmd = h[WRPROTECT] == PMD and not exempt
-    if by_pmd and h[parent + MM_SLOTS + place] & SLOT_WRITABLE:
-        h[parent + MM_SLOTS + place] ^= SLOT_WRITABLE
-        h[PMDS_WRITTEN] += 1
-    if h[WRPROTECT] != PMD:
+    if not exempt:
+        _open_or_protect(h, parent, place, vma)
+    elif h[WRPROTECT] != PMD:
         _wrprotect_at_fork(h, table, place, vma)
-    pages = h[table + TABLE_MAPPED]
     h[table + TABLE_COUNT] += 1
+    charge_sharer(h, table, child)
+    h[child + MM_SLOTS + place] = table * 2 + (0 if h[WRPROTECT] == PMD and not exempt else SLOT_WRITABLE)
+    _linked(h, child, (1, h[table + TABLE_PTES], h[table + TABLE_MAPPED]))
+
+
+@jit
+def _open_or_protect(h: IntArray, parent: int, place: int, vma: int) -> None:
+    """Make what fork shares read-only, by the parent's directory entry or by its ptes; ``vma``: the table's first."""
+    slot = h[parent + MM_SLOTS + place]
+    if h[WRPROTECT] != PMD:
+        _wrprotect_at_fork(h, slot >> 1, place, vma)
+    elif slot & SLOT_WRITABLE:
+        h[parent + MM_SLOTS + place] = slot ^ SLOT_WRITABLE
+        h[PMDS_WRITTEN] += 1
+
+
+@jit
+def _is_linked_whole(h: IntArray, vma: int) -> bool:
+    """Return whether a private vma's whole tables are linked: nothing else is in them."""
+    kind = h[vma + VMA_KIND]
+    return (
+        is_private(h, vma)
+        and _is_inherited(h, vma)
+        and (h[LINKS] != WHOLE_ANON or kind == ANON)
+        and (h[LINKS] != ALL_BUT_STACK or kind != STACK)
+    )
+
+
+@jit
+def _linked(h: IntArray, child: int, sums: tuple[int, int, int]) -> None:
+    """Count tables linked for a child, their ptes, and those that hold a page."""
+    tables, ptes, pages = sums
     h[NOW_RSS] += pages
-    h[LEAF_LINKED] += 1
+    h[LEAF_LINKED] += tables
     if h[PER_SHARER]:
-        h[VISITED_FORK] += h[ENTRIES]
-        h[PRESENT_FORK] += h[table + TABLE_PTES]
+        h[VISITED_FORK] += tables * h[ENTRIES]
+        h[PRESENT_FORK] += ptes
         h[REFS_TAKEN] += pages
         if h[RMAP]:
             h[RMAP_ADDED] += pages
             h[NOW_RMAP] += pages
-    charge_sharer(h, table, child)
-    h[child + MM_SLOTS + place] = table * 2 + (0 if by_pmd else SLOT_WRITABLE)
-    h[child + MM_POPULATED] += 1
-    h[PMDS_WRITTEN] += 1
+    h[child + MM_POPULATED] += tables
+    h[PMDS_WRITTEN] += tables
 
 
 @jit

@@ -12,6 +12,7 @@ from simcore.errors import LimitExceeded
 from simcore.events import EVENT_DTYPE, KIND_MASK, STACK_GROWTH_PAGES, Op, Trace, VmaKind
 from simcore.heap import (
     AROUND,
+    CHAIN,
     CHARGE,
     DONTNEED,
     ENTRIES,
@@ -32,9 +33,8 @@ from simcore.heap import (
     LAST_SHARER,
     LAZY,
     LINKS,
+    LIVES,
     MASKS_AT,
-    MEMO,
-    MEMO_WORDS,
     MM,
     MM_SLOTS,
     MORE_THAN,
@@ -49,15 +49,19 @@ from simcore.heap import (
     RMAP,
     RMAP_BYTES,
     ROOM_FOR_PAGE,
+    ROOTS_AT,
     ROW,
     SHARE,
     SHARE_ROW,
     SHIFT,
+    SILENT,
     SIZE,
     SLICE,
     SLICE_ROW,
     SOURCE,
     SPANS_AT,
+    STEP,
+    STEP_WORDS,
     TABLE,
     TABLE_ROWS,
     TASK_WORDS,
@@ -152,6 +156,7 @@ def laid_out(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
         (TASKS_AT, np.zeros(trace.tasks * TASK_WORDS, np.int64)),
         (PLACES_AT, place.ravel()),
         (SPANS_AT, span.ravel()),
+        (ROOTS_AT, np.zeros(len(trace.image_starts), np.int64)),
         (FILES_AT, file.ravel()),
         (FILE_PAGES_AT, np.zeros(file_pages, np.int64)),
     ]
@@ -167,6 +172,11 @@ def laid_out(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
     _set_design(heap, design, geometry)
     heap[TASKS], heap[PLACES], heap[UPPERS] = trace.tasks, len(place), len(span)
     heap[WORDS + MM] = MM_SLOTS + len(place) + len(span)
+    heap[SILENT] = -1
+    # Others can change what a step costs: see simcore.engine.lives.
+    reclaims = (trace.events["op"] == Op.RECLAIM).any()
+    shm = ((rows["arg"] & KIND_MASK) == VmaKind.SHM).any()
+    heap[LIVES] = not (reclaims or shm or heap[FILE_TABLES] or heap[RMAP] == CHAIN)
     return heap
 
 
@@ -192,7 +202,7 @@ def _set_geometry(heap: IntArray, geometry: Geometry) -> None:
     heap[WORDS + SHARE] = SHARE_ROW + row
     heap[WORDS + SLICE] = SLICE_ROW + row
     heap[WORDS + VECTOR] = VECTOR_WORDS
-    heap[WORDS + MEMO] = MEMO_WORDS
+    heap[WORDS + STEP] = STEP_WORDS
 
 
 def _set_design(heap: IntArray, design: Design, geometry: Geometry) -> None:

@@ -4,91 +4,81 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simcore.engine.arena import give, take
+from simcore.engine.building import FIRST_RARE, GROW, OVERRUN, RARE, build, build_rarer
 from simcore.engine.count import (
-    CHANGED_MPROTECT,
     EXECS,
     EXITS,
     FORKS,
-    KIND_DEFERRED_COPY,
     KIND_EXEC,
     KIND_EXIT,
     KIND_FORK,
-    KIND_MADVISE,
-    KIND_MMAP,
-    KIND_MPROTECT,
-    KIND_MUNMAP,
     KIND_RECLAIM,
-    KIND_STACK_GROW,
     KIND_VFORK,
-    LEAF_DROPPED,
-    LEAF_REUSED,
-    LEAF_UNSHARED,
-    MADVISES,
-    MMAPS,
-    MPROTECTS,
-    MUNMAPS,
     RECLAIMS,
-    STACK_GROWS,
     TLB_MM,
-    TLB_RANGE,
     VFORKS,
-    ZAPPED,
+    VMAS_MAPPED,
     clear_acts,
     flush,
     record,
     sample,
 )
-from simcore.engine.faults import touch
 from simcore.engine.forks import fork_mm
-from simcore.engine.memo import (
-    begin_pair,
-    count_fork,
-    count_leave,
-    end_pair,
-    half_pair,
-    is_known,
-    is_pair,
-    note,
+from simcore.engine.lives import (
+    count_step,
+    end_life,
+    forget_round,
+    is_round,
+    is_unbuilt,
+    learn,
+    learn_fork,
+    life_of,
+    next_step,
+    note_kin,
+    save_levels,
 )
-from simcore.engine.protecting import protect
 from simcore.engine.reclaiming import reclaim
 from simcore.engine.records import free_mm, new_mm, task_record
 from simcore.engine.refusals import DONE, mm_of, refusal
 from simcore.engine.room import short_of_room
-from simcore.engine.sharing import copy_deferred, separate
-from simcore.engine.vmas import insert, move_start, new_vma, number_of, vma_from
-from simcore.engine.zap import DISCARD, UNMAP, UNMAP_ALL, take_away
-from simcore.events import EVENT_DTYPE, Op
+from simcore.engine.verbs import EVENT_WORDS, do_event, do_rarer_event, map_image, run_first
+from simcore.engine.zap import UNMAP_ALL, take_away
+from simcore.events import Op
 from simcore.heap import (
-    LAST_VECTOR,
+    BUILDING,
+    LOGGED,
+    MM,
+    MM_BUILT,
     MM_KIN,
     MM_PENDING,
-    MM_SLOTS,
-    PAIR,
+    MM_ROUND,
+    MM_STEP,
     SIZE,
-    TABLE_COUNT,
+    STAMP,
+    STEP_EVENT,
+    STEP_FIRST,
+    STEP_MM,
+    STEP_ROOT,
+    STEP_RUNNER,
+    STEP_SCORE,
     TASK_LENDER,
     TASK_MM,
     TASK_WAITS,
+    TASKS,
     TOP,
     TOUCHES,
+    UNBUILT,
     USER_PAGES,
-    VMA_END,
-    VMA_SHIFT,
-    VMA_START,
 )
 from simcore.jit import behind, entry, jit, pointer
+from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
-EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
-GROW, OVERRUN, RARE = -1, -2, -3
-MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
-FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
-MPROTECT, DONTNEED = Op.MPROTECT.value, Op.DONTNEED.value
-RECLAIM = Op.RECLAIM.value
-FIRST_RARE = MPROTECT  # operations from here on are done by run_any
+READ, WRITE, FORK, VFORK = Op.READ.value, Op.WRITE.value, Op.FORK.value, Op.VFORK.value
+EXEC, EXIT, RECLAIM = Op.EXEC.value, Op.EXIT.value, Op.RECLAIM.value
 
 
 @entry
@@ -110,63 +100,58 @@ def run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
     RARE nothing has happened either; ``run_any`` does such events. With a Refusal nothing of the event will happen.
     OVERRUN means that an event took more than NEEDED said: we are wrong, and memory behind the heap was written.
     """
-    h, events, pages = pointer(heap), pointer(trace[0]), pointer(trace[1])
-    image_rows, image_starts = pointer(trace[2]), pointer(trace[3])
+    h, events = pointer(heap), pointer(trace[0])
+    parts = (events, pointer(trace[1]), pointer(trace[2]), pointer(trace[3]))
     at = start
     while at < stop:
         event = behind(events, at * EVENT_WORDS)
         op, task = event[0], event[1]
+        mm = 0 if op == RECLAIM else mm_of(h, task)
+        found = 0
+        if mm and h[mm + MM_STEP]:
+            found = next_step(h, mm, event, events, parts[1])
+            if is_unbuilt(h, mm):
+                if found:
+                    _count(h, mm, event, found, parts)
+                    at += 1
+                    continue
+                status = build(h, mm, parts)
+                if status != DONE:
+                    return status, at
         if op >= FIRST_RARE:
             return RARE, at
-        status = refusal(h, event, pages)
-        if status == DONE and short_of_room(h, event, image_starts):
-            status = GROW
+        status = refusal(h, event, parts[1])
+        if status == DONE:
+            status = _make_way(h, mm, event, parts)
         if status != DONE:
             return status, at
-        mm = mm_of(h, task)
-        waited = h[mm + MM_PENDING]
-        if waited:
-            _run_first(h, mm)
-        if op != FORK:
-            note(h, mm)
-        if op in (READ, WRITE):
-            h[TOUCHES] += event[3]
-            h[LAST_VECTOR] = 0
-            touch(h, mm, event, pages)
-            if h[LAST_VECTOR] == 0 and not waited:  # no page faulted
+        step = h[mm + MM_STEP]
+        save_levels(h)
+        h[LOGGED] = 0
+        if h[mm + MM_PENDING]:
+            run_first(h, mm)
+        if op == FORK:
+            if is_round(h, mm):
+                _count_fork(h, mm, event[5])
+            else:
+                _fork(h, mm, event[5], at)
+        elif op == VFORK:
+            _vfork(h, task, event[5])
+        else:
+            note_kin(h, mm)
+            if op in (EXEC, EXIT):
+                _leave(h, task, op)
+                if op == EXEC:
+                    _exec(h, task, event[5], at, parts)
+                    record(h, KIND_EXEC, 1)
+                mm = 0
+            else:
+                do_event(h, mm, event, parts[1])
+            if step:
+                learn(h, mm, step, found, at)
+            if h[LOGGED] == 0:  # no page faulted
                 at += 1
                 continue
-        elif op in (EXEC, EXIT):
-            _leave(h, task, op)
-            if op == EXEC:
-                _exec(h, task, (image_rows, image_starts), event[5])
-                record(h, KIND_EXEC, 1)
-            if h[PAIR]:
-                end_pair(h)
-        elif op == FORK:
-            leave = behind(event, EVENT_WORDS)
-            paired = at + 1 < stop and is_pair(h, event, leave)
-            if paired and is_known(h, mm, leave) and not short_of_room(h, leave, image_starts):
-                count_fork(h, mm)
-                if leave[0] == EXEC:
-                    _new_task(h, event[5], new_mm(h), 0)
-                    _exec(h, event[5], (image_rows, image_starts), leave[5])
-                    clear_acts(h)
-                count_leave(h, mm)
-                at += 1
-            else:
-                _fork(h, mm, event, leave, paired)
-        elif op == MMAP:
-            h[MMAPS] += 1
-            _map_vma(h, mm, event)
-            record(h, KIND_MMAP, 1)
-        elif op == MUNMAP:
-            h[MUNMAPS] += 1
-            take_away(h, mm, event[2], event[2] + event[3], UNMAP)
-            _flush_zapped(h)
-            record(h, KIND_MUNMAP, 1)
-        else:
-            _vfork(h, task, event[5])
         if h[TOP] > h[SIZE]:
             return OVERRUN, at
         sample(h)
@@ -183,27 +168,33 @@ def run_any(
     Apart from ``run`` so that traces without such events need not wait for its compilation.
     """
     h, events, at = pointer(heap), pointer(trace[0]), start
+    parts = (events, pointer(trace[1]), pointer(trace[2]), pointer(trace[3]))
     while at < stop:
         status, at = run(heap, trace, at, stop)
         if status != RARE:
             return status, at
         event = behind(events, at * EVENT_WORDS)
+        if h[BUILDING]:
+            status = build_rarer(h, parts)
+            if status != DONE:
+                return status, at
+            continue
+        mm = 0 if event[0] == RECLAIM else mm_of(h, event[1])
         status = refusal(h, event, events)
-        if status == DONE and short_of_room(h, event, events):
-            status = GROW
+        if status == DONE:
+            status = _make_way(h, mm, event, parts)
+        if status == RARE:
+            continue
         if status != DONE:
             return status, at
+        save_levels(h)
+        h[LOGGED] = 0
         if event[0] == RECLAIM:
-            note(h, 0)
             h[RECLAIMS] += 1
             reclaim(h, event[3])
             record(h, KIND_RECLAIM, 1)
         else:
-            mm = mm_of(h, event[1])
-            note(h, mm)
-            if h[mm + MM_PENDING]:
-                _run_first(h, mm)
-            _change_mm(h, mm, event)
+            _run_rarer(h, mm, event, parts, at)
         if h[TOP] > h[SIZE]:
             return OVERRUN, at
         sample(h)
@@ -212,82 +203,151 @@ def run_any(
 
 
 @jit
-def _run_first(h: IntArray, mm: int) -> None:
-    """Let a child that runs for the first time copy what fork left to it."""
-    copy_deferred(h, mm)
-    if h[LEAF_UNSHARED] > 0 or h[LEAF_REUSED] > 0:
-        record(h, KIND_DEFERRED_COPY, 1)
+def _run_rarer(
+    h: IntArray, mm: int, event: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray], at: int
+) -> None:
+    """Discard, protect, or extend a stack, after what a first run of the task takes."""
+    step = h[mm + MM_STEP]
+    found = next_step(h, mm, event, trace[0], trace[1]) if step else 0
+    note_kin(h, mm)
+    if h[mm + MM_PENDING]:
+        run_first(h, mm)
+    do_rarer_event(h, mm, event)
+    if step:
+        learn(h, mm, step, found, at)
 
 
-@jit
-def _change_mm(h: IntArray, mm: int, event: IntArray) -> None:
-    """Discard, protect, or extend a stack."""
-    op, start, end = event[0], event[2], event[2] + event[3]
-    if op == DONTNEED:
-        h[MADVISES] += 1
-        take_away(h, mm, start, end, DISCARD)
-        _flush_zapped(h)
-        record(h, KIND_MADVISE, 1)
-    elif op == MPROTECT:
-        h[MPROTECTS] += 1
-        protect(h, mm, start, end, event[5])
-        if h[CHANGED_MPROTECT] > 0:
-            flush(h, TLB_RANGE, 1)
-        record(h, KIND_MPROTECT, 1)
+@entry
+def settle(heap: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray]) -> int:
+    """Build every mm that is unbuilt, so that the state can be seen; returns DONE, GROW or RARE as ``build`` does."""
+    h = pointer(heap)
+    parts = (pointer(trace[0]), pointer(trace[1]), pointer(trace[2]), pointer(trace[3]))
+    for task in range(h[TASKS]):
+        mm = mm_of(h, task)
+        if mm and is_unbuilt(h, mm):
+            status = build(h, mm, parts)
+            if status != DONE:
+                return status
+    return DONE
+
+
+@entry
+def settle_any(heap: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray]) -> int:
+    """Do what ``settle`` does for a trace that holds rarer events; returns DONE or GROW."""
+    h = pointer(heap)
+    parts = (pointer(trace[0]), pointer(trace[1]), pointer(trace[2]), pointer(trace[3]))
+    status = settle(heap, trace)
+    while status == RARE:
+        status = build_rarer(h, parts)
+        if status == DONE:
+            status = settle(heap, trace)
+    return status
+
+
+@unit
+def _make_way(
+    h: IntArray, mm: int, event: IntArray, trace: tuple[IntArray, IntArray, IntArray, IntArray]
+) -> int:
+    """Before an event of an mm: build the unbuilt child if it is kin, see that there is room; returns DONE or GROW."""
+    if h[UNBUILT] and (event[0] == FORK or h[mm + MM_KIN]):
+        status = build(h, h[UNBUILT], trace)
+        if status != DONE:
+            return status
+    return GROW if short_of_room(h, mm, event, trace[3]) else DONE
+
+
+@unit
+def _count(
+    h: IntArray,
+    mm: int,
+    event: IntArray,
+    step: int,
+    trace: tuple[IntArray, IntArray, IntArray, IntArray],
+) -> None:
+    """Count an event that is a known step of an unbuilt mm."""
+    op = event[0]
+    count_step(h, step)
+    if op in (READ, WRITE):
+        h[TOUCHES] += event[3]
+    if op not in (EXEC, EXIT):
+        h[mm + MM_STEP] = step
+        return
+    root = h[step + STEP_ROOT]
+    if h[root + STEP_MM]:
+        h[UNBUILT] = 0
+        h[root + STEP_RUNNER] = 0
+        h[mm + MM_KIN] = 0
     else:
-        h[STACK_GROWS] += 1
-        vma = vma_from(h, mm, start)
-        _separate_span(h, mm, vma, start, h[vma + VMA_START])
-        move_start(h, vma, start)
-        record(h, KIND_STACK_GROW, 1)
+        h[root + STEP_SCORE] += 1
+    h[mm + MM_STEP] = 0
+    h[mm + MM_BUILT] = 0
+    if op == EXIT:
+        give(h, MM, mm)
+        h[task_record(h, event[1]) + TASK_MM] = 0
+    else:
+        _begin_life(h, mm, event[5], life_of(h, event[5], h[step + STEP_EVENT]), trace)
+        clear_acts(h)
 
 
 @jit
-def _flush_zapped(h: IntArray) -> None:
-    """Flush a range if ptes were cleared or a table was left."""
-    if h[ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
-        flush(h, TLB_RANGE, 1)
+def _begin_life(
+    h: IntArray, mm: int, image: int, root: int, trace: tuple[IntArray, IntArray, IntArray, IntArray]
+) -> None:
+    """Map an image into a new mm, or leave it unbuilt if it is known how lives with the image go on."""
+    h[mm + MM_STEP] = root
+    if root and h[root + STEP_FIRST] and h[root + STEP_SCORE] >= 0:
+        h[EXECS] += 1
+        h[VMAS_MAPPED] += trace[3][image + 1] - trace[3][image]
+        return
+    map_image(h, mm, (trace[2], trace[3]), image)
+    h[mm + MM_BUILT] = root
+    if root and h[root + STEP_SCORE] < 0:
+        h[root + STEP_SCORE] += 1
 
 
 @jit
-def _map_vma(h: IntArray, mm: int, row: IntArray) -> None:
-    """Add the vma of an MMAP row; linked tables it touches are unshared, or its pages would appear in other mms."""
-    vma = new_vma(h, row)
-    _separate_span(h, mm, vma, h[vma + VMA_START], h[vma + VMA_END])
-    insert(h, mm, vma)
+def _exec(
+    h: IntArray, task: int, image: int, at: int, trace: tuple[IntArray, IntArray, IntArray, IntArray]
+) -> None:
+    """Give a task's new mm the vmas of an image."""
+    _begin_life(h, mm_of(h, task), image, life_of(h, image, at), trace)
 
 
 @jit
-def _separate_span(h: IntArray, mm: int, vma: int, start: int, end: int) -> None:
-    """Before pages [start, end) become part of a vma: leave nobody else with the linked tables that hold them."""
-    shift = h[vma + VMA_SHIFT]
-    for place in range(number_of(h, start) - shift, number_of(h, end - 1) - shift + 1):
-        table = h[mm + MM_SLOTS + place] >> 1
-        if table and h[table + TABLE_COUNT] > 1:
-            separate(h, mm, place)
+def _count_fork(h: IntArray, parent: int, task: int) -> None:
+    """Count a fork that costs what the last one did, and leave the child unbuilt."""
+    root = h[parent + MM_ROUND]
+    count_step(h, root)
+    child = take(h, MM)
+    h[child] = 0  # the only word that a free mm needs
+    h[child + MM_STEP] = root
+    h[child + MM_KIN] = 1
+    h[root + STEP_RUNNER] = child
+    h[UNBUILT] = child
+    _new_task(h, task, child, 0)
 
 
 @jit
-def _fork(h: IntArray, parent: int, event: IntArray, leave: IntArray, paired: bool) -> None:  # noqa: FBT001 - numba takes no keywords
-    """Make a child with an mm of its own; ``paired`` says that the next event, ``leave``, is its exec or exit."""
-    if paired:
-        begin_pair(h, parent, leave)
-    note(h, 0)
+def _fork(h: IntArray, parent: int, task: int, at: int) -> None:
+    """Make a child with an mm of its own."""
+    stamp = h[STAMP]
+    h[STAMP] += 1
     h[FORKS] += 1
-    child = fork_mm(h, parent)
+    child = new_mm(h)
+    fork_mm(h, parent, child)
     h[parent + MM_KIN] = 1
     h[child + MM_KIN] = 1
-    _new_task(h, event[5], child, 0)
+    _new_task(h, task, child, 0)
     flush(h, TLB_MM, 1)
     record(h, KIND_FORK, 1)
-    if paired:
-        half_pair(h)
+    learn_fork(h, parent, child, stamp, at)
 
 
 @jit
 def _vfork(h: IntArray, parent: int, task: int) -> None:
     """Make a child that borrows the parent's mm; the parent waits."""
     h[VFORKS] += 1
+    end_life(h, mm_of(h, parent))
     h[task_record(h, parent) + TASK_WAITS] = 1
     _new_task(h, task, mm_of(h, parent), parent + 1)
     record(h, KIND_VFORK, 1)
@@ -315,6 +375,7 @@ def _leave(h: IntArray, task: int, op: int) -> None:
         h[record_at + TASK_LENDER] = 0
     else:
         old = h[record_at + TASK_MM]
+        forget_round(h, old)
         take_away(h, old, 0, h[USER_PAGES], UNMAP_ALL)
         free_mm(h, old)
         flush(h, TLB_MM, 1)
@@ -322,12 +383,3 @@ def _leave(h: IntArray, task: int, op: int) -> None:
     if op == EXIT:
         h[EXITS] += 1
         record(h, KIND_EXIT, 1)
-
-
-@jit
-def _exec(h: IntArray, task: int, images: tuple[IntArray, IntArray], image: int) -> None:
-    """Map the vmas of an image into the new mm of a task. ``images``: MMAP rows, and the first row of each image."""
-    h[EXECS] += 1
-    mm = mm_of(h, task)
-    for row in range(images[1][image], images[1][image + 1]):
-        insert(h, mm, new_vma(h, behind(images[0], row * EVENT_WORDS)))

@@ -27,14 +27,14 @@ from simcore.heap import (
     FILE_VMAS,
     FILE_WORDS,
     FILES_AT,
-    MEMO,
     MM,
+    MM_BUILT,
     MM_KIN,
     MM_LEFT,
-    MM_MEMO,
     MM_PENDING,
     MM_POPULATED,
     MM_SLOTS,
+    MM_STEP,
     NOW_CACHE,
     NOW_CHARGED,
     NOW_MMS,
@@ -109,10 +109,9 @@ def new_mm(h: IntArray) -> int:
 
 @jit
 def free_mm(h: IntArray, mm: int) -> None:
-    """Free an mm that has no vma, slot or upper table left, and its pgd."""
-    if h[mm + MM_MEMO]:
-        give(h, MEMO, h[mm + MM_MEMO])
-        h[mm + MM_MEMO] = 0
+    """Free an mm that has no vma, slot, upper table or step of its children left, and its pgd."""
+    h[mm + MM_STEP] = 0
+    h[mm + MM_BUILT] = 0
     h[mm + MM_PENDING] = 0
     h[mm + MM_KIN] = 0
     h[NOW_CHARGED] -= h[mm + MM_LEFT]

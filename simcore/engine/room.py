@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.engine.refusals import mm_of
 from simcore.events import Op
 from simcore.heap import (
     CHAIN,
@@ -16,7 +15,6 @@ from simcore.heap import (
     LAZY,
     LINK,
     LINKS,
-    MEMO,
     MM,
     MM_PENDING,
     MM_POPULATED,
@@ -32,6 +30,7 @@ from simcore.heap import (
     SHARE,
     SIZE,
     SLICE,
+    STEP,
     SWAPS,
     TABLE,
     TOP,
@@ -56,17 +55,16 @@ EXEC, RECLAIM = Op.EXEC.value, Op.RECLAIM.value
 
 
 @unit
-def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
-    """Return whether the heap might not hold what an event takes; then NEEDED says how many words that is.
+def short_of_room(h: IntArray, mm: int, event: IntArray, image_starts: IntArray) -> bool:
+    """Return whether the heap might not hold what an event of an mm takes; then NEEDED says how many words that is.
 
     Free records are not reckoned with, so the heap keeps at most one event's worst case to spare.
     """
     op, count = event[0], event[3]
     if op in (READ, WRITE) and h[TOP] + (count + 1) * h[ROOM_FOR_PAGE] < h[SIZE]:
         return False  # room enough if each page had a table of its own
-    mm = 0 if op == RECLAIM else mm_of(h, event[1])  # 0 too for a child that is about to be forked
     mms, vmas, vectors = 0, 2, 4
-    tables = h[NOW_LEAVES] if op == RECLAIM else h[mm + MM_POPULATED] if mm else 0
+    tables = h[NOW_LEAVES] if op == RECLAIM else h[mm + MM_POPULATED]
     if op in (READ, WRITE):
         tables = min(count, h[PLACES] + h[mm + MM_VMAS])
         vectors = _PLAIN_VECTORS + 2 * tables
@@ -86,10 +84,12 @@ def short_of_room(h: IntArray, event: IntArray, image_starts: IntArray) -> bool:
     shares = h[MOST_SHARES] + 3 + _NEW_HOMES
     each = (1 + _NEW_HOMES) * h[WORDS + TABLE] + h[WORDS + EXTRA]
     each += shares * (h[WORDS + SHARE] + h[WORDS + SLICE])
-    needed = mms * (h[WORDS + MM] + h[WORDS + MEMO]) + vmas * h[WORDS + VMA] + tables * each
+    needed = 2 * h[WORDS + STEP] + mms * h[WORDS + MM] + vmas * h[WORDS + VMA] + tables * each
     needed += vectors * h[WORDS + VECTOR]
     h[NEEDED] = needed
     h[ROOM_FOR_PAGE] = (
-        each * (1 + h[PENDING_NOW]) + _PLAIN_VECTORS * h[WORDS + VECTOR] if h[FORK] != DEFERRED else h[SIZE]
+        each * (1 + h[PENDING_NOW]) + _PLAIN_VECTORS * h[WORDS + VECTOR] + 2 * h[WORDS + STEP]
+        if h[FORK] != DEFERRED
+        else h[SIZE]
     )
     return h[TOP] + needed > h[SIZE]

@@ -26,11 +26,10 @@ from simcore.heap import (
     FILE_WORDS,
     FILES_AT,
     FORK,
-    MEMO,
     MM,
     MM_LEFT,
-    MM_MEMO,
     MM_PENDING,
+    MM_ROUND,
     MM_SLOTS,
     MM_VMA,
     N_BUCKETS,
@@ -40,6 +39,7 @@ from simcore.heap import (
     PLACES,
     PLACES_AT,
     PRESENT,
+    ROOTS_AT,
     ROW,
     SHARE,
     SHARE_HOME,
@@ -50,6 +50,9 @@ from simcore.heap import (
     SLICE_ROW,
     SPAN_WORDS,
     SPANS_AT,
+    STEP,
+    STEP_FIRST,
+    STEP_NEXT,
     SWAP,
     TABLE,
     TABLE_BASE,
@@ -164,7 +167,7 @@ class Views:
         for vma in self.chain(int(h[mm + MM_VMA]), VMA_NEXT):
             start, end, kind, writable, file, offset = h[vma : vma + VMA_SHIFT].tolist()
             vmas.append(VmaView(start, end, kind, bool(writable), file, offset, int(h[vma + VMA_ANON])))
-        spans = h[h[SPANS_AT] : h[FILES_AT]].reshape(-1, SPAN_WORDS)
+        spans = h[h[SPANS_AT] : h[ROOTS_AT]].reshape(-1, SPAN_WORDS)
         first = mm + MM_SLOTS + int(h[PLACES])
         uppers = {(int(level), int(at)) for level, at, _, _ in spans[h[first : first + h[UPPERS]] == 1]}
         slots = {number: (self.name(mm, table), open_) for number, (table, open_) in self.slots[mm].items()}
@@ -273,8 +276,19 @@ class Views:
             ],
             SLICE: [s for home in homes for s in self.chain(int(h[home + TABLE_SLICES]), SLICE_NEXT)],
             VECTOR: self.vectors(),
-            MEMO: [int(h[mm + MM_MEMO]) for mm in mms if h[mm + MM_MEMO]],
+            STEP: self._steps(mms),
         }
+
+    def _steps(self, mms: list[int]) -> list[int]:
+        """Return the steps below every image, and below the forks of every mm."""
+        h = self.h
+        left = [step for step in h[h[ROOTS_AT] : h[FILES_AT]].tolist() if step]
+        left += [int(h[mm + MM_ROUND]) for mm in mms if h[mm + MM_ROUND]]
+        found = []
+        while left:
+            found.append(left.pop())
+            left += self.chain(int(h[found[-1] + STEP_FIRST]), STEP_NEXT)
+        return found
 
     def recount(self) -> None:
         """Raise InvariantViolation if a home's holders, or a table's counts, are not what its rows say."""

@@ -70,6 +70,7 @@ from simcore.heap import (
     WRITE,
     ZAP,
     ZAP_EDGES,
+    ZAP_UNSHARE,
     ZAP_WHOLE,
     ZERO,
 )
@@ -126,20 +127,19 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
             table = h[mm + MM_SLOTS + place] >> 1
             if table == 0:
                 continue
-            if (
-                what[2]
-                and whole[0] <= place < whole[1]
-                and h[table + TABLE_COUNT] > 1
-                and not is_linked(h, table)
-            ):
-                # The commonest end of all: the other mms with an equal table keep every page.
+            if what[2] == 0 or place < whole[0] or place >= whole[1] or h[table + TABLE_COUNT] == 1:
+                _zap_slot(h, mm, place, vma, what)
+            elif is_linked(h, table):
+                if h[ZAP] == ZAP_UNSHARE:
+                    _zap_slot(h, mm, place, vma, what)
+                else:
+                    drop(h, mm, place)
+            else:  # the commonest end of all: the other mms with an equal table keep every page
                 h[table + TABLE_COUNT] -= 1
                 h[mm + MM_SLOTS + place] = 0
                 whole_equal += 1
                 equal_pages += h[table + TABLE_MAPPED]
                 equal_ptes += h[table + TABLE_PTES]
-            else:
-                _zap_slot(h, mm, place, vma, what)
         done = max(done, last)
         vma = h[vma + VMA_NEXT]
     if whole_equal:
