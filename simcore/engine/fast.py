@@ -10,7 +10,7 @@ from simcore.acts import ACTS, LEVELS
 from simcore.engine.building import FIRST_RARE, GROW, OVERRUN
 from simcore.engine.layout import new_heap, plain
 from simcore.engine.loop import begin, run, run_any, settle, settle_any
-from simcore.engine.views import Views
+from simcore.engine.views import Views, vectors
 from simcore.errors import InvariantViolation, LimitExceeded, Refusal
 from simcore.events import Trace, describe
 from simcore.heap import (
@@ -134,13 +134,13 @@ class Engine:
 
     def result(self) -> Result:
         """Return the counts so far."""
-        at = np.array(Views(self._h, self._trace).vectors(), np.int64).reshape(-1, 1)
+        at = np.array(vectors(self._h), np.int64).reshape(-1, 1)
         rows = self._h[at + np.arange(VECTOR_WORDS)]
         acts = rows[:, VECTOR_ACTS + _COLUMNS]
-        vectors = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], acts)
+        found = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], acts)
         gauges = np.array([*self._levels(HIGH).values(), *self._levels(NOW).values()])
         touches = int(self._h[TOUCHES])
-        return Result(vectors.times @ vectors.acts, gauges, vectors, self._position, touches)
+        return Result(found.times @ found.acts, gauges, found, self._position, touches)
 
     def _levels(self, at: int) -> dict[str, int]:
         """Return the levels that gauges sample, as they are (at NOW) or at their highest (HIGH)."""

@@ -92,6 +92,19 @@ if TYPE_CHECKING:
 Shares = dict[int, set[int]]  # home -> indices of the frames held
 
 
+def chain(heap: IntArray, record: int, link: int) -> Iterator[int]:
+    """Yield a record and those that follow it by the word ``link``."""
+    while record:
+        yield record
+        record = int(heap[record + link])
+
+
+def vectors(heap: IntArray) -> list[int]:
+    """Return the records of act vectors."""
+    heads = heap[BUCKETS : BUCKETS + N_BUCKETS]
+    return [vector for head in heads[heads > 0].tolist() for vector in chain(heap, head, VECTOR_NEXT)]
+
+
 class Views:
     """Read a heap.
 
@@ -116,14 +129,7 @@ class Views:
 
     def chain(self, record: int, link: int) -> Iterator[int]:
         """Yield a record and those that follow it by the word ``link``."""
-        while record:
-            yield record
-            record = int(self.h[record + link])
-
-    def vectors(self) -> list[int]:
-        """Return the records of act vectors."""
-        heads = self.h[BUCKETS : BUCKETS + N_BUCKETS]
-        return [vector for head in heads[heads > 0].tolist() for vector in self.chain(head, VECTOR_NEXT)]
+        return chain(self.h, record, link)
 
     def _slots(self, mm: int) -> dict[int, tuple[int, bool]]:
         """Return slot number -> (table record, writable)."""
@@ -275,7 +281,7 @@ class Views:
                 s for table in self.records for s in self.chain(int(h[table + TABLE_SHARES]), SHARE_NEXT)
             ],
             SLICE: [s for home in homes for s in self.chain(int(h[home + TABLE_SLICES]), SLICE_NEXT)],
-            VECTOR: self.vectors(),
+            VECTOR: vectors(self.h),
             STEP: self._steps(mms),
         }
 

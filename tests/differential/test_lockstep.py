@@ -7,13 +7,24 @@ from hybrids import ALL
 from lockstep import Pair, assert_lockstep, bisected, compare, replay
 from traces import DEEP, Magnified, Recipe
 
-from simcore import DESIGNS, tiny_geometry
+from simcore import tiny_geometry
 from simcore.simulate import start
 
 WIDE = tiny_geometry(8, 2)
 LARGE = tiny_geometry(256, 2)
-# One with pte_chains and one without: the rest is for DEEP.
-LONG = [*DESIGNS] if DEEP else ["mccracken_fixed", "odf"]
+# One with pte_chains and one without; for DEEP one of each way to fork, to protect and to share.
+ONE_OF_EACH = [
+    "linux24",
+    "rmap25",
+    "phillips",
+    "phillips_mark",
+    "linus_pmd",
+    "shared_mmap",
+    "mainline",
+    "cow_pte",
+    "async_fork",
+]
+LONG = [*ONE_OF_EACH, "mccracken_fixed", "odf"] if DEEP else ["mccracken_fixed", "odf"]
 
 
 @pytest.mark.parametrize("design", ALL)
