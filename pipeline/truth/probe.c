@@ -9,12 +9,16 @@
  *   A fork B     A spawn B         A exec      A exit            A nop
  *
  * and prints for each step: minor faults of the process in it, VmPTE in KiB, resident and anonymous KiB between 1 and
- * 2 TiB afterwards, nanoseconds, errno. Each process warms its own stack and data before every step, so that they do
- * not fault in it. At exit the process is looked at before. Transparent huge pages and random addresses are off.
+ * 2 TiB afterwards, nanoseconds, errno, nanoseconds of processor time, and what the process has outside of 1 to 2 TiB:
+ * vmas and anonymous KiB. Each process warms its own stack and data before every step, so that they do not fault in
+ * it. At exit the process is looked at before. Transparent huge pages and random addresses are off; all processes run
+ * on one processor. Processor time does not count what others do there meanwhile: that of an exec runs until the new
+ * program is at its first line, with its faults; that of an exit until nothing but a zombie is left.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -38,11 +42,15 @@ static const char *const verbs[VERBS] = {"map", "unmap", "protect", "dontneed", 
 struct board {
     int verb, extra, child;
     uint64_t page, count, stride;
-    long faults, ns, error;
+    long faults, ns, cpu, error;
     pid_t self, born;
 };
 
+/* Kept by a process that ends or execs, for who comes after it: its processor time and faults until then. */
+struct last { long cpu, faults; };
+
 static struct board *board;
+static struct last *last;
 static const char *self_path = "/proc/self/exe";
 
 static int command_fd(int process) { return FIRST_FD + 2 * process; }
@@ -74,6 +82,12 @@ static long ns_now(void) {
     return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
+static long cpu_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
 static void map(const struct board *asked) {
     static const int flags[] = {MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE, MAP_PRIVATE, MAP_SHARED,
                                 MAP_SHARED | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN};
@@ -99,6 +113,7 @@ static void warm(void) {
     munmap(at, 2 * PAGE);
     faults_now();
     ns_now();
+    cpu_now();
 }
 
 static void answer(void) {
@@ -113,7 +128,7 @@ static void serve(int me) {
         volatile char *at = (volatile char *)(asked.page * PAGE);
         pid_t born = 0;
         board->error = 0;
-        long faults = faults_now(), begun = ns_now();
+        long faults = faults_now(), begun = ns_now(), used = cpu_now();
         switch (asked.verb) {
         case MAP: map(&asked); break;
         case UNMAP: if (munmap((void *)at, asked.count * PAGE)) board->error = errno; break;
@@ -144,16 +159,18 @@ static void serve(int me) {
             char number[12];
             snprintf(number, sizeof number, "%d", me);
             answer();
+            last->faults = faults_now(), last->cpu = cpu_now();
             execl(self_path, "probe", "serve", number, NULL);
             _exit(1);
         }
-        case EXIT: answer(); _exit(0);
+        case EXIT: answer(); last->cpu = cpu_now(); _exit(0);
         case WARM: warm(); break;
         }
-        long ended = ns_now(), after = faults_now();
+        long spent = cpu_now() - used, ended = ns_now(), after = faults_now();
         if (born < 0) board->error = errno;
         board->born = born;
         board->ns = ended - begun;
+        board->cpu = spent;
         board->faults = after - faults;
         answer();
     }
@@ -172,24 +189,70 @@ static void ask_to(int process, int verb) {
     *board = kept;
 }
 
-/* Sum fields of /proc/PID/NAME; vmas outside 1 to 2 TiB do not count if the file lists vmas. */
-static long proc(pid_t pid, const char *name, const char *field) {
-    char path[64], line[512];
-    long sum = -1, value;
-    int inside = 1;
+static FILE *proc(pid_t pid, const char *name) {
+    char path[64];
     snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    FILE *file = fopen(path, "r");
-    if (!file) return -1;
-    while (fgets(line, sizeof line, file)) {
-        unsigned long first, last;
-        if (sscanf(line, "%lx-%lx ", &first, &last) == 2) {
+    return fopen(path, "r");
+}
+
+/* VmPTE in KiB, or -1 if there is no address space. */
+static long table_kib(pid_t pid) {
+    char line[512];
+    long value = -1;
+    FILE *file = proc(pid, "status");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmPTE: %ld", &value) != 1) {}
+    if (file) fclose(file);
+    return value;
+}
+
+/* What /proc/PID/smaps tells: KiB between 1 and 2 TiB, and vmas and KiB outside, which are the process's own. */
+struct memory { long resident, anonymous, own_vmas, own_anonymous; };
+
+static struct memory memory_of(pid_t pid) {
+    struct memory sum = {0};
+    char line[512];
+    int inside = 0;
+    FILE *file = proc(pid, "smaps");
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long first, end;
+        long value;
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2) {
             inside = first >= 1UL << 40 && first < 1UL << 41;
-            if (sum < 0) sum = 0;
-        } else if (inside && !strncmp(line, field, strlen(field)) && sscanf(line + strlen(field), "%ld", &value) == 1)
-            sum = (sum < 0 ? 0 : sum) + value;
+            sum.own_vmas += !inside;
+        } else if (sscanf(line, "Rss: %ld", &value) == 1) {
+            if (inside) sum.resident += value;
+        } else if (sscanf(line, "Anonymous: %ld", &value) == 1)
+            *(inside ? &sum.anonymous : &sum.own_anonymous) += value;
     }
-    fclose(file);
+    if (file) fclose(file);
     return sum;
+}
+
+/* Wait until nothing but a zombie is left; return the processor time that it has used in all. */
+static long used_by_the_dead(pid_t pid) {
+    for (int turn = 0; turn < 5000; turn++) {
+        char state = 'Z';
+        long used = 0;
+        FILE *file = proc(pid, "stat");
+        int found = file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+        if (file) fclose(file);
+        if (!found) return 0;
+        if (state == 'Z' && (file = proc(pid, "schedstat"))) {
+            if (fscanf(file, "%ld", &used) != 1) used = 0;
+            fclose(file);
+            return used;
+        }
+        usleep(200);
+    }
+    return 0;
+}
+
+static void stay_on_one_processor(void) {
+    cpu_set_t one;
+    int here = sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here < 0 ? 0 : here, &one);
+    sched_setaffinity(0, sizeof one, &one);  /* where that is forbidden, times are noisier */
 }
 
 static void prepare_files(int files) {
@@ -209,6 +272,7 @@ static void begin(int files) {
         if (personality(ADDR_NO_RANDOMIZE) >= 0) execl(self_path, "probe", number, NULL);
         die("fixed addresses");
     }
+    stay_on_one_processor();
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -223,16 +287,15 @@ static void begin(int files) {
     prepare_files(files);
 }
 
-static void wait_until_gone(pid_t pid) {
-    for (int turn = 0; turn < 5000 && proc(pid, "status", "VmPTE:") >= 0; turn++) usleep(200);
-}
-
 int main(int count, char **words) {
+    long used = cpu_now(), faults = faults_now();
     int serves = count > 2 && !strcmp(words[1], "serve");
     if (!serves) begin(count > 1 ? atoi(words[1]) : 0);
     board = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, board_fd(), 0);
     if (board == MAP_FAILED) die("the board");
+    last = (struct last *)(board + 1);
     if (serves) {
+        last->cpu = used - last->cpu, last->faults = faults - last->faults;
         warm();
         serve(atoi(words[2]));
     }
@@ -254,30 +317,28 @@ int main(int count, char **words) {
         for (int turn = 0; turn < 2; turn++) ask_to(me, WARM);
 
         pid_t pid = pids[me];
-        long table = 0, resident = 0, anonymous = 0;
-        if (asked.verb == EXIT) {
-            table = proc(pid, "status", "VmPTE:");
-            resident = proc(pid, "smaps", "Rss:"), anonymous = proc(pid, "smaps", "Anonymous:");
-        }
+        long table = 0;
+        struct memory memory = {0};
+        if (asked.verb == EXIT) table = table_kib(pid), memory = memory_of(pid);
         *board = asked;
         ask(me);
         struct board seen = *board;
         if (asked.verb == EXEC) {  /* it answers just before; what comes next is the new program */
             for (int turn = 0; turn < 3; turn++) ask_to(me, WARM);
-            seen.faults = seen.ns = 0;
+            seen.ns = 0, seen.cpu = last->cpu, seen.faults = last->faults;
         }
         if (asked.verb == EXIT) {
-            wait_until_gone(pid);
-            seen.faults = seen.ns = 0;
+            long used = used_by_the_dead(pid);
+            seen.faults = seen.ns = 0, seen.cpu = used > last->cpu ? used - last->cpu : 0;
         } else {
             if (asked.verb == FORK || asked.verb == SPAWN) {
                 pids[asked.child] = seen.born;
                 for (int turn = 0; turn < 3; turn++) ask_to(asked.child, WARM);
             }
-            table = proc(pid, "status", "VmPTE:");
-            resident = proc(pid, "smaps", "Rss:"), anonymous = proc(pid, "smaps", "Anonymous:");
+            table = table_kib(pid), memory = memory_of(pid);
         }
-        printf("%ld %ld %ld %ld %ld %ld\n", seen.faults, table, resident, anonymous, seen.ns, seen.error);
+        printf("%ld %ld %ld %ld %ld %ld %ld %ld %ld\n", seen.faults, table, memory.resident, memory.anonymous, seen.ns,
+               seen.error, seen.cpu, memory.own_vmas, memory.own_anonymous);
     }
     for (int process = 0; process < PROCESSES; process++) if (pids[process] > 0) kill(pids[process], SIGKILL);
     return 0;

@@ -24,13 +24,30 @@ _NO_RSEQ = {"GLIBC_TUNABLES": "glibc.pthread.rseq=0"}
 
 
 class Shown(NamedTuple):
-    """What the kernel showed of one step; VmPTE with what the process has by itself, pages between 1 and 2 TiB only."""
+    """What the kernel showed of one step.
+
+    Parameters
+    ----------
+    minor_faults : int
+        Of the process in the step; of an exec those of the new program until its first line.
+    vmpte_kib : int
+        Afterwards, with what the process has by itself.
+    rss_pages, anon_pages : int
+        Afterwards, between 1 and 2 TiB.
+    ns, cpu_ns : int
+        On the clock (0 for exec and exit), and of the processor.
+    own_vmas, own_anon_pages : int
+        Afterwards, outside of 1 to 2 TiB: what the process has by itself.
+    """
 
     minor_faults: int
     vmpte_kib: int
     rss_pages: int
     anon_pages: int
     ns: int
+    cpu_ns: int
+    own_vmas: int
+    own_anon_pages: int
 
 
 class UnfitError(RefusedError):
@@ -100,7 +117,10 @@ class Probe:
         if len(rows) != len(steps):
             where = steps[len(rows)] if len(rows) < len(steps) else "its end"
             raise UnfitError(f"validate --host: the probe stopped at {where!r} ({done.stderr.strip()[:200]})")
-        return [Shown(faults, table, rss >> 2, anon >> 2, ns) for faults, table, rss, anon, ns, _ in rows]
+        return [
+            Shown(faults, table, rss >> 2, anon >> 2, ns, cpu, vmas, own >> 2)
+            for faults, table, rss, anon, ns, _, cpu, vmas, own in rows
+        ]
 
 
 def release() -> tuple[int, int]:
