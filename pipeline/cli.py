@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.bench.command import bench
+from pipeline.calibration.command import calibrate
 from pipeline.capture.command import capture, validate_capture
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 from pipeline.footprints.command import footprints
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline.plan import Plan
     from pipeline.study import Study
+    from simcore.costs import CostModel
     from simcore.designs import Design
 
 FAILED, REFUSED, OUR_FAULT = 1, 2, 3
@@ -105,6 +107,7 @@ def commands() -> None:
 
 commands.add_command(bench)
 commands.add_command(validate)
+commands.add_command(calibrate)
 commands.add_command(capture)
 commands.add_command(validate_capture)
 commands.add_command(footprints)
@@ -194,19 +197,18 @@ def run(study: Path, results: Path | None, workers: int, sets: tuple[str, ...], 
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: reports/<study>.html]"
 )
-@click.option("--costs", metavar="MODEL", help="Cost model. [default: the study's]")
+@click.option("--costs", metavar="MODEL", help="Cost model: a name, or a file. [default: the study's]")
 def report(dataset: Path, out: Path | None, costs: str | None) -> None:
     """Write a dataset's report: one HTML file that needs nothing else."""
     from pipeline import store
-    from simcore.costs import COST_MODELS
+    from pipeline.prices import cost_model
 
-    if costs is not None and costs not in COST_MODELS:
-        raise RefusedError(f"--costs: unknown cost model {costs!r}{did_you_mean(costs, COST_MODELS)}")
+    model = None if costs is None else cost_model(costs)
     state = store.status(dataset)
     if not state.done:
         raise RefusedError(f"{dataset}: none of its {state.planned:,} cells is done; run the study first")
     page = out or Path("reports") / f"{state.study}.html"
-    verdict = _write_report(dataset, page, costs)
+    verdict = _write_report(dataset, page, model)
     if not state.complete:
         click.echo(
             f"INCOMPLETE: {state.done:,} of {state.planned:,} cells; run the study again to complete it"
@@ -216,7 +218,7 @@ def report(dataset: Path, out: Path | None, costs: str | None) -> None:
     click.echo(f"report: {page}")
 
 
-def _write_report(dataset: Path, page: Path, costs: str | None) -> list[str]:
+def _write_report(dataset: Path, page: Path, costs: CostModel | None) -> list[str]:
     """Write the page; a disk that refuses is the user's matter."""
     from pipeline.report.page import write_report
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import cost_files
 from pipeline.errors import RefusedError, did_you_mean
 from pipeline.lineup import rmap_of
 from simcore.acts import ACTS
@@ -22,19 +23,21 @@ OWN = "own_designs"  # where a frame remembers the designs that its study define
 
 
 def cost_model(model: CostModel | str) -> CostModel:
-    """Return a cost model by its name; a CostModel is returned as it is.
+    """Return a cost model by its name or its file (.yaml, .yml); a CostModel is returned as it is.
 
     Raises
     ------
     RefusedError
-        If no cost model has that name.
+        If no cost model has that name, or the file is none.
     """
     if isinstance(model, CostModel):
         return model
+    if model not in COST_MODELS and cost_files.is_file(model):
+        return cost_files.load(model).model
     if model not in COST_MODELS:
         raise RefusedError(
             f"cost model: unknown name {model!r}{did_you_mean(model, COST_MODELS)}; "
-            f"known are {', '.join(sorted(COST_MODELS))}; use one of them, or pass a CostModel"
+            f"known are {', '.join(sorted(COST_MODELS))}; use one of them, or the file of one (.yaml)"
         )
     return COST_MODELS[model]
 

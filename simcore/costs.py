@@ -7,6 +7,7 @@ other costs for the designs that keep object rmap.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +23,14 @@ ASSUMED = "ASSUMED"
 
 
 class Cost(NamedTuple):
-    """Nanoseconds of one act, and where the number comes from (a source, or a text that starts with ASSUMED)."""
+    """Nanoseconds of one act, where the number comes from (a source, or a text that starts with ASSUMED), how sure it is.
+
+    ``interval`` is a 95 % interval in ns, None where nobody told.
+    """
 
     ns: float
     source: str
+    interval: tuple[float, float] | None = None
 
     @property
     def assumed(self) -> bool:
@@ -49,6 +54,8 @@ class CostModel:
         What it leaves out, and how to read ratios therefore.
     object_rmap : dict of str to Cost
         What acts cost instead under designs with ``rmap: object``.
+    provenance : dict of str to str
+        How it was made, where it was measured: machine, kernel, date; empty for models that ship.
 
     Raises
     ------
@@ -61,6 +68,7 @@ class CostModel:
     costs: dict[str, Cost]
     limits: str = ""
     object_rmap: dict[str, Cost] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse unknown acts and negative costs."""
@@ -72,6 +80,12 @@ class CostModel:
                 )
             if cost.ns < 0:
                 raise ValueError(f"cost model {self.name!r}: {name} costs {cost.ns} ns; 0 or more is allowed")
+
+    @property
+    def digest(self) -> str:
+        """A hash (12 hex digits) of the numbers: equal digests put equal times on equal counts."""
+        numbers = "".join(f"{name} {cost.ns!r}\n" for name, cost in sorted(self.listed().items()) if cost.ns)
+        return hashlib.blake2b(numbers.encode(), digest_size=6).hexdigest()
 
     def under(self, rmap: str) -> dict[str, Cost]:
         """Return the costs that hold for designs with these reverse mappings (a value of the axis ``rmap``)."""

@@ -30,10 +30,12 @@ from pipeline.rows import checksum
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simcore.costs import CostModel
+
 TAILS: tuple[tuple[str, str], ...] = (("creation", "fork"), ("fault", "fault"))
 
 
-def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[str]:
+def write_report(dataset: Path, out: Path, *, costs: CostModel | str | None = None) -> list[str]:
     """Write the report of a dataset.
 
     Parameters
@@ -42,8 +44,8 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
         What ``forkbench run`` made; it may be incomplete.
     out : Path
         The HTML file; its folder is made if need be, and the file is replaced whole.
-    costs : str, optional
-        Name of a cost model; the study's own if absent.
+    costs : CostModel or str, optional
+        A cost model, or the name or file of one; the study's own if absent.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def write_report(dataset: Path, out: Path, *, costs: str | None = None) -> list[
     return terminal_lines(digest)
 
 
-def read_digest(dataset: Path, costs: str | None) -> Digest:
+def read_digest(dataset: Path, costs: CostModel | str | None) -> Digest:
     """Return a dataset as the report sees it."""
     table = store.read(dataset)
     if not len(table):

@@ -68,7 +68,7 @@ def unfit() -> str:
 
 
 class Probe:
-    """The compiled program, in a folder of the caller's.
+    """The compiled program, in a folder of the caller's; ``asked`` is the command that messages name.
 
     Raises
     ------
@@ -76,17 +76,18 @@ class Probe:
         The machine is of another kind, or the program does not compile or run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asked: str = "validate --host") -> None:
+        self._asked = asked
         reason = unfit()
         if reason:
-            raise UnfitError(f"validate --host: {reason}")
+            raise UnfitError(f"{self._asked}: {reason}")
         self._program = folder / "probe"
         found, wrong = native.compiler() or "", ""
         for flags in (["-static"], []):  # without libc's own file pages, where there is a static libc
             wrong = native.not_compiled(found, _SOURCE, self._program, ["-O1", *flags])
             if not wrong:
                 return
-        raise UnfitError(f"validate --host: {found} does not compile probe.c ({wrong}); gcc on x86-64 does")
+        raise UnfitError(f"{self._asked}: {found} does not compile probe.c ({wrong}); gcc on x86-64 does")
 
     def run(self, steps: Sequence[str]) -> list[Shown]:
         """Take the steps of a script; return what the kernel showed of each.
@@ -109,14 +110,14 @@ class Probe:
                 env=os.environ | _NO_RSEQ,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise UnfitError(f"validate --host: the probe cannot run here ({error})") from error
+            raise UnfitError(f"{self._asked}: the probe cannot run here ({error})") from error
         rows = [list(map(int, line.split())) for line in done.stdout.splitlines()]
         failed = next((number for number, row in enumerate(rows) if row[5]), None)
         if failed is not None:
-            raise UnfitError(f"validate --host: {steps[failed]!r} failed: {os.strerror(rows[failed][5])}")
+            raise UnfitError(f"{self._asked}: {steps[failed]!r} failed: {os.strerror(rows[failed][5])}")
         if len(rows) != len(steps):
             where = steps[len(rows)] if len(rows) < len(steps) else "its end"
-            raise UnfitError(f"validate --host: the probe stopped at {where!r} ({done.stderr.strip()[:200]})")
+            raise UnfitError(f"{self._asked}: the probe stopped at {where!r} ({done.stderr.strip()[:200]})")
         return [
             Shown(faults, table, rss >> 2, anon >> 2, ns, cpu, vmas, own >> 2)
             for faults, table, rss, anon, ns, _, cpu, vmas, own in rows
