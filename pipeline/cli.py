@@ -19,6 +19,7 @@ import click
 
 from pipeline.bench.command import bench
 from pipeline.calibration.command import calibrate
+from pipeline.calibration.predict_command import predict
 from pipeline.capture.command import capture, validate_capture
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 from pipeline.footprints.command import footprints
@@ -108,6 +109,7 @@ def commands() -> None:
 commands.add_command(bench)
 commands.add_command(validate)
 commands.add_command(calibrate)
+commands.add_command(predict)
 commands.add_command(capture)
 commands.add_command(validate_capture)
 commands.add_command(footprints)
