@@ -158,7 +158,7 @@ def _tell_designs(found: list[Prediction], baseline: str) -> None:
             f"{each.all_ns / base.all_ns - 1:>+14.1%}{byte_size(each.table_bytes):>11}{each.flushes:>10,}"
         )
     click.echo(
-        "fork: how long the parent stands still. faults after: of parent and child, until the end; slowest: one of them.\n"
+        "fork: how long the parent stands still. faults after: of parent and child; slowest: one of them.\n"
         "child: copies before it runs, its exec and exit. tables: page tables at their peak beyond those before the fork."
     )
 
@@ -187,8 +187,8 @@ def _tell_choice(found: list[Prediction], baseline: str, child: str) -> None:
     click.echo(f"least in all: {least}.")
     if child == "exec":
         click.echo(
-            "A child that only execs needs no fork: with posix_spawn it takes what the row vfork says, and the parent waits "
-            "until the exec is done."
+            "A child that only execs needs no fork: with posix_spawn it takes what the row vfork says, and the parent "
+            "waits until the exec is done."
         )
 
 

@@ -77,10 +77,10 @@ def _survival(digest: Digest) -> str:
 
 def _sides(digest: Digest) -> dict[str, str]:
     """Return on which side of the baseline each candidate is on the typical cells."""
-    return {each.design: _side(each.ratio) for each in compared_designs(digest) if each.ratio > 0}
+    return {each.design: side(each.ratio) for each in compared_designs(digest) if each.ratio > 0}
 
 
-def _side(ratio: float) -> str:
+def side(ratio: float) -> str:
     """Return the side of a typical ratio in a word or two."""
     if abs(ratio - 1) <= NO_DIFFERENCE:
         return "no difference"

@@ -18,6 +18,7 @@ from pipeline.report import figures, tables
 from pipeline.report.assumptions import assumed_share
 from pipeline.report.digest import QUESTION_AXES, WORKLOAD, Axis, Digest, plain
 from pipeline.report.judged import worst_standing
+from pipeline.report.models import across_models
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.slices import by_workload, slices
 from pipeline.report.style import HUES
@@ -130,6 +131,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "differences": [table for part in parts for table in tables.makes_the_difference(part)],
         "acts": [tables.act_groups(part) for part in parts],
         "sensitivity": [tables.sensitivity(part) for part in parts],
+        "across_models": [across_models(part) for part in parts],
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,

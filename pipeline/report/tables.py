@@ -345,10 +345,16 @@ def designs(digest: Digest) -> Table:
 def costs(model: CostModel) -> Table:
     """Return the cost model: every number and where it comes from."""
     rows = [
-        [as_code(name), number(cost.ns), _kind(cost), cost.source] for name, cost in model.listed().items()
+        [as_code(name), number(cost.ns), _between(cost), _kind(cost), cost.source]
+        for name, cost in model.listed().items()
     ]
     return Table(f"Cost model {model.name}: ns for one act. Acts that are not listed cost nothing.",
-                 ["act", "ns", "kind", "source"], rows, frozenset({2, 3}))  # fmt: skip
+                 ["act", "ns", "95 % interval", "kind", "source"], rows, frozenset({3, 4}))  # fmt: skip
+
+
+def _between(cost: Cost) -> str:
+    """Return the interval of a cost, a dash where there is none."""
+    return f"{number(cost.interval[0])} to {number(cost.interval[1])}" if cost.interval else NOTHING
 
 
 def as_code(name: str) -> str:

@@ -12,6 +12,7 @@ from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.assumptions import how_sure
 from pipeline.report.digest import plain
 from pipeline.report.judged import champion, compared_designs, needs, outcome, span, worst_standing
+from pipeline.report.models import other_models
 from pipeline.report.remarks import slowest_faults
 from pipeline.report.slices import slices
 from pipeline.report.typical import (
@@ -60,6 +61,7 @@ def verdict(digest: Digest) -> list[Statement]:
         ("Against the floor", each_slice(parts, against_floor) or no_floor(digest)),
         ("Against other eager copies", each_slice(parts, against_other_copies)),
         ("How sure", how_sure(digest, parts)),
+        ("Other cost models", other_models(parts)),
     )
     return [Statement(heading, text) for heading, text in said if text]
 
