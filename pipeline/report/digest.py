@@ -303,7 +303,10 @@ class Digest:
     def _extreme(self, frame: pd.DataFrame, name: str, metric: str) -> Extreme:
         cell = dict(zip(frame.columns, frame.loc[[name]].to_numpy()[0], strict=True))
         ratio, value = float(cell["ratio"]), float(cell[metric])
-        return Extreme(cell["cell_id"], cell["trace_id"], ratio, value - value / ratio, self.point(cell))
+        more = (
+            value - value / ratio if ratio > 0 else float("nan")
+        )  # it costs nothing: nobody knows how much less
+        return Extreme(cell["cell_id"], cell["trace_id"], ratio, more, self.point(cell))
 
     def counterpart(self, design: str) -> str | None:
         """Return the eager copy that is most like a design otherwise, if one with its reverse mappings ran.

@@ -100,4 +100,4 @@ def _least(standings: dict[str, Standing], judged: Sequence[str], *, worst: bool
     mine = {name: standings[name] for name in judged if name in standings and standings[name].ratio > 0}
     if not mine:
         return NOTHING
-    return min(mine, key=lambda name: mine[name].worst.ratio if worst else mine[name].ratio)
+    return f"`{min(mine, key=lambda name: mine[name].worst.ratio if worst else mine[name].ratio)}`"

@@ -296,8 +296,9 @@ def _support(digest: Digest, act: str, names: list[str]) -> str:
 
 
 def _kind(cost: Cost) -> str:
-    """Return whether a cost is assumed or sourced."""
-    return "assumed" if cost.assumed else "sourced"
+    """Return whether a cost is assumed or sourced; of a calibrated one whether it is measured or derived."""
+    said = cost.source.partition(":")[0]
+    return "assumed" if cost.assumed else said if said in ("measured", "derived") else "sourced"
 
 
 def sensitivity(digest: Digest) -> Table | None:

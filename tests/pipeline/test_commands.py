@@ -205,7 +205,10 @@ def test_show__prints_the_cell_and_a_line_that_replays_it(dataset, forkbench):
             "nowhere: not a dataset, there is no such folder; forkbench run STUDY makes one",
         ),
         (["report", "."], ".: not a dataset, it has no plan.json"),
-        (["report", "nowhere", "--costs", "pc2002"], "unknown cost model 'pc2002'; did you mean 'pc-2002'?"),
+        (
+            ["report", "nowhere", "--costs", "pc2002"],
+            "cost model: unknown name 'pc2002'; did you mean 'pc-2002'?",
+        ),
         (["designs", "linus"], "unknown design 'linus'; did you mean 'linus_pmd'?"),
         (["workloads", "wood"], "unknown workload 'wood'; known are tree"),
         (["tree", "nowhere"], "No such file or directory"),

@@ -145,6 +145,15 @@ def test_report__says_what_it_is_made_of(dataset, report):
     assert all(" ".join(cost.source.split()) in page.text for cost in PC_2002.costs.values())
     listed = page.text.partition("Assumed, that is without a published source")[2]
     assert all(act in listed for act, cost in PC_2002.costs.items() if cost.assumed)
+    assert page.text.count(PC_2002.digest) == 2
+
+
+def test_report__tells_how_the_verdict_changes_with_the_cost_model(report):
+    """Every shipped cost model has its columns, and the verdict says what they change."""
+    _, page = report
+    assert "Under other cost models" in page.text
+    assert "typical, x86-64-2025" in page.text
+    assert "On the typical cells the least time is that of" in page.text
     assert "INCOMPLETE" not in page.text
 
 
