@@ -292,7 +292,7 @@ X86_64_2025 = CostModel(
     },
     limits="Priced are memory management and one fixed amount for each fork, exec, exit and mapping. Not priced are the "
     "programs' other system calls, the time of devices, locks, and flushes on other processors. Caches are in the measured "
-    "slopes as they were there. One host, whose times spread by 10 to 20 %; calibrating the model on others is not done.",
+    "slopes as they were there. One host, whose times spread by 10 to 20 %; forkbench calibrate measures another.",
     object_rmap={
         "rmap_added": Cost(_COUNT_25, f"{ASSUMED}: part of the 100 ns a pte that a fork takes: an atomic increment of a line that the reference has brought in"),
         "rmap_removed": Cost(_COUNT_25, f"{ASSUMED}: part of the 100 ns a page that an exit takes, as for adding"),

@@ -159,8 +159,8 @@ def _tell_qualities(qualities: Sequence[Quality], judgements: Sequence[Judgement
     """Print the errors of each thing beside how far the machine repeats itself, by kinds of memory, and the worst."""
     from pipeline.calibration.judging import NEAR_MEDIAN, NEAR_P90, by_memory
 
-    click.echo(f"\n{'':32}{'errors':^36}{'two halves of the rounds':>26}")
-    click.echo(f"{'':18}{'judged':>8}{'median':>10}{'p90':>8}{'signed':>10}{'':16}{'median':>8}{'p90':>8}")
+    click.echo(f"\n{'':34}{'errors':^36}{'two halves of the rounds':>26}")
+    click.echo(f"{'':20}{'judged':>8}{'median':>10}{'p90':>8}{'signed':>10}{'':16}{'median':>8}{'p90':>8}")
     for each in qualities:
         _tell_quality(each.what, each)
     for each in by_memory(judgements):
@@ -178,6 +178,6 @@ def _tell_qualities(qualities: Sequence[Quality], judgements: Sequence[Judgement
 def _tell_quality(what: str, each: Quality) -> None:
     """Print a row of errors."""
     click.echo(
-        f"{what:18.18}{each.steps:8,}{each.median:>10.0%}{each.p90:>8.0%}{each.bias:>+10.0%}"
+        f"{what:20}{each.steps:8,}{each.median:>10.0%}{each.p90:>8.0%}{each.bias:>+10.0%}"
         f"{'':16}{each.spread_median:>8.0%}{each.spread_p90:>8.0%}"
     )

@@ -50,7 +50,7 @@ def test_table__has_the_ratios_that_recosting_gives(digest):
 
 
 def test_verdict__says_which_sides_change(dataset):
-    """Where copying ptes at fork is all that costs anything sharing wins, under the shipped models it loses: that is said."""
+    """Where only copying ptes at fork costs anything sharing wins, under shipped models it loses: that is said."""
     mine = free_but(ptes_copied_fork=10_000, forks=1, vforks=1, leaf_tables_linked=1)
     digest = page.read_digest(dataset, mine)
     said = models.other_models([digest])
