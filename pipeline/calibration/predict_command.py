@@ -169,7 +169,11 @@ def _tell_choice(found: list[Prediction], baseline: str, child: str) -> None:
     fastest = min(found, key=lambda each: each.fork_ns)
     cheapest = min(found, key=lambda each: each.all_ns)
     low, high = base.fork_interval or (0.0, 0.0)
-    sure = f" ({_time(low)} to {_time(high)} by the intervals of the costs)" if base.fork_interval else ""
+    sure = (
+        f" ({_time(low)} to {_time(high)} with every cost at an end of its interval)"
+        if base.fork_interval
+        else ""
+    )
     click.echo(
         f"{baseline}: the process stands still for {_time(base.fork_ns)}{sure}; with what follows {_time(base.all_ns)}."
     )
