@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,6 +86,22 @@ def refuse_name(name: str) -> None:
     _named(name, place)
     if place.faults:
         raise RefusedError(f"--name: {place.faults[0].message}")
+
+
+def refuse_place(path: Path) -> None:
+    """Refuse a place where no file can be written, before anybody measures for a minute.
+
+    Raises
+    ------
+    RefusedError
+        The reason.
+    """
+    there = next(folder for folder in [path.absolute(), *path.absolute().parents] if folder.exists())
+    if there == path.absolute() and not path.is_dir() and os.access(path, os.W_OK):
+        return
+    if path.is_dir() or not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "it is a folder" if path.is_dir() else f"{there} is not to be written to"
+        raise RefusedError(f"{path}: cannot be written ({reason}); name another file with --out")
 
 
 def _named(name: Any, place: values.Place) -> str | None:

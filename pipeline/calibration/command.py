@@ -44,6 +44,7 @@ def calibrate(out: Path, name: str, rounds: int, *, as_json: bool) -> None:
     from pipeline.calibration import fit, measuring, model, scripts
 
     cost_files.refuse_name(name)
+    cost_files.refuse_place(out)
     measured = measuring.measure(scripts.fit_scripts(), rounds, "calibrate", _say)
     fitted = fit.fit(measured.observed, measured.samples)
     machine = measuring.machine(rounds)

@@ -254,6 +254,11 @@ def test_file__that_is_none_is_refused(text, message, tmp_path, capsys):
             ["calibrate", "--name", "pc-2002"],
             "--name: 'pc-2002' is the name of a model that ships; choose another",
         ),
+        (["calibrate", "--out", "/"], "/: cannot be written (it is a folder); name another file with --out"),
+        (
+            ["calibrate", "--out", "/dev/null/x"],
+            "/dev/null/x: cannot be written (/dev/null is not to be written to)",
+        ),
         (["validate", "--time"], "one of --kernels, --host and --published is needed"),
         (["validate", "--kernels", "--time"], "--time needs --host"),
         (["validate", "--host", "--costs", "x"], "--costs and --rounds need --time"),
