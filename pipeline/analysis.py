@@ -216,12 +216,12 @@ def _whole_with_gaps(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as scalars: a tree becomes its label, size and shape, a capture its label, others JSON."""
+    """Return parameters as scalars: a tree becomes label and shape, a capture or recording its label, others JSON."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if name == "tree" and isinstance(value, dict):
             flat.update(_tree(value))
-        elif isinstance(value, dict) and "packed" in value:
+        elif isinstance(value, dict) and ("packed" in value or "digest" in value):
             flat[name] = str(value["label"])
         else:
             flat[name] = json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value

@@ -23,6 +23,7 @@ from pipeline.calibration.predict_command import predict
 from pipeline.capture.command import capture, validate_capture
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 from pipeline.footprints.command import footprints
+from pipeline.traces.command import trace
 from pipeline.truth.command import validate
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ commands.add_command(predict)
 commands.add_command(capture)
 commands.add_command(validate_capture)
 commands.add_command(footprints)
+commands.add_command(trace)
 
 
 @commands.command()

@@ -128,7 +128,17 @@ def _telling(workload: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters that tell a trace from others: without later ones that change nothing."""
     known = parameters_of(workload)
     silent = {name for name, value in params.items() if known[name].later and value == known[name].default}
-    return {name: value for name, value in params.items() if name not in silent}
+    return told_by_digest({name: value for name, value in params.items() if name not in silent})
+
+
+def told_by_digest(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters without the packed text of those that have a digest, which tells as much."""
+    return {
+        name: {key: entry for key, entry in value.items() if key != "packed"}
+        if isinstance(value, dict) and "digest" in value
+        else value
+        for name, value in params.items()
+    }
 
 
 def derived_seed(trace_id: str) -> int:

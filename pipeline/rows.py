@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import NondeterminismError
-from pipeline.plan import canonical
+from pipeline.plan import canonical, told_by_digest
 from pipeline.schema import VECTOR_TYPE, row_schema
 from simcore.acts import ACTS, EVENT_KINDS, GAUGES
 
@@ -36,7 +36,7 @@ def table_of(study: str, model_version: str, done: Sequence[tuple[Cell, CellRow]
         "design": [cell.design for cell in cells],
         "geometry": [cell.trace.geometry for cell in cells],
         "workload": [cell.trace.workload for cell in cells],
-        "params": [canonical(cell.trace.params) for cell in cells],
+        "params": [canonical(told_by_digest(cell.trace.params)) for cell in cells],
         "replicate": [cell.trace.replicate for cell in cells],
         "seed": [cell.trace.seed for cell in cells],
         "model_version": [model_version] * len(cells),

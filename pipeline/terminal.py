@@ -40,7 +40,7 @@ def two_columns(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value of an axis in a few characters: a measured tree or a capture by its label."""
+    """Return a value of an axis in a few characters: a measured tree, a capture or a recording by its label."""
     if isinstance(value, dict) and "parents" in value:
         return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
     if isinstance(value, dict) and "packed" in value:
@@ -106,6 +106,7 @@ def _parameter(each: Parameter) -> str:
         "choice": f"one of {', '.join(each.choices)}",
         "tree": "a listing's name, {listing: FILE}, {population: NAME} or {depth: 3, fan_out: 2}",
         "capture": "a file that forkbench capture wrote",
+        "recording": "a name that forkbench trace stats lists, or a file that forkbench trace wrote",
     }
     noun = "whole number" if each.kind == "int" else "number"
     allowed = ranges.get(each.kind, f"{noun} from {each.low:,} to {each.high:,} {each.unit}".rstrip())

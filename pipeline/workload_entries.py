@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline import values
 from pipeline.capture_entries import captured
 from pipeline.errors import dotted
+from pipeline.recording_entries import recorded
 from pipeline.tree_entries import SHORT_FORMS, trees
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
-from simcore.workloads.parameters import CAPTURE, TREE
+from simcore.workloads.parameters import CAPTURE, RECORDING, TREE
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -170,6 +171,8 @@ def _found(value: Any, wanted: Parameter, base: FilePath, place: Place) -> list[
         return list(trees(value, base, place))
     if wanted.kind == CAPTURE:
         return [captured(value, base, place)]
+    if wanted.kind == RECORDING:
+        return [recorded(value, base, place)]
     return [values.parameter(value, wanted, place)]
 
 

@@ -12,6 +12,7 @@ from simcore.workloads.forktime import FORKTIME_WORKLOAD
 from simcore.workloads.lmbench import FORK_EXEC_WORKLOAD, FORK_EXIT_WORKLOAD, FORK_SH_WORKLOAD
 from simcore.workloads.postgres import POSTGRES_WORKLOAD
 from simcore.workloads.prefork import PREFORK_WORKLOAD
+from simcore.workloads.recorded import RECORDED_WORKLOAD
 from simcore.workloads.shell import SHELL_WORKLOAD
 from simcore.workloads.snapshot import SNAPSHOT_WORKLOAD
 from simcore.workloads.tree import TREE_WORKLOAD
@@ -28,6 +29,7 @@ WORKLOADS: dict[str, Workload] = {
         SNAPSHOT_WORKLOAD,
         SHELL_WORKLOAD,
         CAPTURE_WORKLOAD,
+        RECORDED_WORKLOAD,
         FORKTIME_WORKLOAD,
         BUILD_WORKLOAD,
         PREFORK_WORKLOAD,

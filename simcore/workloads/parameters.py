@@ -18,6 +18,7 @@ FRACTION = "fraction"
 CHOICE = "choice"
 TREE = "tree"
 CAPTURE = "capture"
+RECORDING = "recording"
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class Parameter:
     ----------
     name : str
         Key in a study.
-    kind : {"int", "fraction", "choice", "tree", "capture"}
+    kind : {"int", "fraction", "choice", "tree", "capture", "recording"}
         An int (never a bool, never 3.0), a number in [low, high], one of ``choices``, a process tree:
         ``{"depth": int, "fan_out": int}`` or ``{"label": str, "parents": [int], "names": [str]}``; or what was found
-        on a machine: ``{"label": str, "processes": int, "packed": str}``, see ``simcore.workloads.spaces``.
+        on a machine: ``{"label": str, "processes": int, "packed": str}``, see ``simcore.workloads.spaces``; or a recorded
+        trace, which has a digest besides, see ``simcore.workloads.recording``.
     default : Any
         Value where a study is silent; None if it must not be.
     low, high : float
