@@ -2,7 +2,8 @@
 
 A program execs the image of its footprint (``forkbench footprints``), with its libraries, and touches all of it. A
 forked child then writes ``WRITTEN_BEFORE_EXEC`` pages and its parent ``PARENT_WRITES``; vfork'ed ones write nothing.
-Anonymous memory that a process maps beyond its footprint is taken to be written.
+Anonymous memory that a process maps beyond its footprint is taken to be written, up to ``_MOST_WRITTEN`` pages at once:
+larger maps are reservations.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # Of scripts traced on Linux 6.18, as in the workload tree.
 WRITTEN_BEFORE_EXEC, PARENT_WRITES = 22, 14
 _GEOMETRY = GEOMETRIES["x86-64"]
+_MOST_WRITTEN = 1 << 14  # ASSUMED: 64 MiB
 _OTHER = "ls"  # stands for programs that were not measured: a small one with few libraries
 _CALLED = (
     (r"dash|ash", "sh"),
@@ -131,7 +133,7 @@ class FootprintTouches:
         """Yield writes to new memory as far as it exceeds what the footprint has."""
         credit = self._credit.get(moment.tid, 0)
         self._credit[moment.tid] = max(0, credit - pages)
-        for page in range(start, start + max(0, pages - credit)):
+        for page in range(start, start + min(max(0, pages - credit), _MOST_WRITTEN)):
             yield what.Touched(moment.time_us, moment.tid, page, write=True, faulted=False)
 
     # what a story asks

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Hashable
 
+    from pipeline.traces.areas import AddressSpace
     from pipeline.traces.moments import Moment
     from pipeline.traces.processes import Actor
     from pipeline.traces.sight import Image, Seen, Sight
@@ -110,6 +111,8 @@ class Memory:
         found = space.at(page)
         if found is not None:
             return found
+        if _in_heap(space, page, page + 1):  # the trace maps the heap longer than it is by now
+            return None
         seen = self._sight.at_end(moment.tid, page)
         above = space.above(page)
         if above is not None and above.kind == VmaKind.STACK and above.start - page <= _STACK_PAGES:
@@ -177,10 +180,7 @@ class Memory:
         """Unmap whatever is in the way."""
         space = actor.space
         gone = space.carve(start, end)
-        in_heap = (
-            space.heap_row is not None and start < space.heap_start + _HEAP_REACH and end > space.heap_start
-        )
-        if in_heap or any(each.mapped for each in gone):
+        if _in_heap(space, start, end) or any(each.mapped for each in gone):
             actor.owner.emit(Op.MUNMAP, start, end - start)
         _forget(space.touched, start, end)
 
@@ -260,6 +260,12 @@ class Memory:
                 space.touched.add(page)
                 actor.owner.emit(Op.WRITE if kept.writable else Op.READ, page, 1)
                 self._notes["pages moved by mremap, touched again"] += 1
+
+
+def _in_heap(space: AddressSpace, start: int, end: int) -> bool:
+    """Return whether pages may lie in what the trace maps as heap."""
+    first = space.heap_start
+    return space.heap_row is not None and start < first + _HEAP_REACH and end > first
 
 
 def _longer(area: Area, start: int, end: int) -> Area:

@@ -79,9 +79,8 @@ class Story:
                 self._memory.act(actor, moment)
         living = [actor for actor in reversed(self._actors) if actor.tids]
         for actor in living:
-            actor.stop_borrowing(self._actors)
-        for actor in living:
             actor.emit(Op.EXIT)
+            actor.stop_borrowing(self._actors)
         if living:
             self._notes["processes alive at the end of the recording"] += len(living)
         rows = np.array([tuple(row) for row in self._rows], EVENT_DTYPE)
@@ -120,8 +119,10 @@ class Story:
     def _created(self, moment: what.Created) -> None:
         """Make a thread or process."""
         parent = self._by_tid.get(moment.tid)
-        if parent is None:
+        if parent is None or moment.child == moment.tid:
             return
+        if moment.child in self._by_tid:  # numbers are used again: its end was not recorded
+            self._exited(what.Exited(moment.time_us, moment.child))
         if moment.thread or (moment.borrows and not moment.waits):
             self._sight.born(moment.child)
             parent.tids.add(moment.child)
@@ -181,6 +182,8 @@ class Story:
 
     def _renamed(self, moment: what.Renamed) -> None:
         """Let a thread go by another number."""
+        if moment.to in self._by_tid and moment.to != moment.tid:
+            self._exited(what.Exited(moment.time_us, moment.to))
         actor = self._by_tid.pop(moment.tid, None)
         if actor is not None:
             actor.tids.discard(moment.tid)
