@@ -92,7 +92,9 @@ def test_packed__refuses_what_is_none(text):
         unpacked(text, "0" * 32)
 
 
-@pytest.mark.parametrize("value", [None, "name", {"label": "x"}, dict.fromkeys(("label", "processes", "digest", "packed"))])
+@pytest.mark.parametrize(
+    "value", [None, "name", {"label": "x"}, dict.fromkeys(("label", "processes", "digest", "packed"))]
+)
 def test_value__refuses_what_is_no_recording(value):
     """A study that names none gets told how to write it."""
     with pytest.raises(ValueError, match="no recorded trace is given"):

@@ -9,7 +9,8 @@ PREFIX = "              sh-13330   [000] d.... 25804.{micro:06d}: "
 def read(*events, task="sh-13330"):
     """Return the moments of events, a microsecond apart, and the reader."""
     lines = [
-        PREFIX.format(micro=number).replace("sh-13330", task) + event + "\n" for number, event in enumerate(events)
+        PREFIX.format(micro=number).replace("sh-13330", task) + event + "\n"
+        for number, event in enumerate(events)
     ]
     reader = FtraceText(4096)
     return [moment._replace(time_us=0) for moment in reader.moments(lines)], reader
@@ -122,4 +123,9 @@ def test_names__of_tasks_may_hold_anything():
 
 def test_base_name__is_all_that_is_kept_of_a_path():
     """Nothing before the last slash."""
-    assert [base_name(path) for path in ("/usr/bin/sh", "./configure", "sh", "/a/b/")] == ["sh", "configure", "sh", "b"]
+    assert [base_name(path) for path in ("/usr/bin/sh", "./configure", "sh", "/a/b/")] == [
+        "sh",
+        "configure",
+        "sh",
+        "b",
+    ]

@@ -59,7 +59,9 @@ def fork(child, tid=1, **kinds):
 
 def test_fork_and_exec__are_told_and_everybody_exits():
     """A child writes, execs the same image, and exits; the parent lives to the end and exits there."""
-    told = tell(fork(2), touch(60008, 2), what.Executed(30, 2, "ls"), touch(20, 2, write=False), what.Exited(40, 2))
+    told = tell(
+        fork(2), touch(60008, 2), what.Executed(30, 2, "ls"), touch(20, 2, write=False), what.Exited(40, 2)
+    )
     assert rows(told) == [
         ("FORK", 0, 0, 0, 1), ("WRITE", 1, 60008, 1, 0), ("EXEC", 1, 0, 0, 0), ("WRITE", 1, 60009, 1, 0),
         ("READ", 1, 20, 1, 0), ("EXIT", 1, 0, 0, 0), ("EXIT", 0, 0, 0, 0),
@@ -81,7 +83,13 @@ def test_read_of_a_file__tells_the_block_around_it():
 
 def test_thread__is_folded_into_its_process():
     """What a thread does its process does, and the process lives until its last thread is gone."""
-    told = tell(fork(5, thread=True, borrows=True), touch(60001, 5), what.Exited(30, 1), touch(60002, 5), what.Exited(40, 5))
+    told = tell(
+        fork(5, thread=True, borrows=True),
+        touch(60001, 5),
+        what.Exited(30, 1),
+        touch(60002, 5),
+        what.Exited(40, 5),
+    )
     assert rows(told) == [("WRITE", 0, 60001, 1, 0), ("WRITE", 0, 60002, 1, 0), ("EXIT", 0, 0, 0, 0)]
     assert [process.threads for process in told.processes] == [2]
 
@@ -188,7 +196,9 @@ def test_vma_seen_at_the_end__is_mapped_where_a_fault_asks_for_it():
     late = Seen(2000, 2004, VmaKind.SHM, writable=True, file="segment", offset=0)
     library = Seen(3000, 3004, VmaKind.FILE_PRIVATE, writable=False, file="lib", offset=5)
     told = tell(
-        touch(2001), what.Mapped(20, 1, 3000, 16384, True, False, False, "", 5), sight=Fake({1: (late, library)})
+        touch(2001),
+        what.Mapped(20, 1, 3000, 16384, True, False, False, "", 5),
+        sight=Fake({1: (late, library)}),
     )
     assert rows(told)[:2] == [("MMAP", 0, 2000, 4, int(VmaKind.SHM) | WRITABLE), ("WRITE", 0, 2001, 1, 0)]
     assert told.notes["vmas that were seen at the end only"] == 1
@@ -228,5 +238,7 @@ def test_exec__by_a_thread_takes_its_process_along():
 
 def test_others__than_the_command_are_not_told_of():
     """A process that the recording met before the command's exec is none of it."""
-    told = Story(Fake(), 4096, root=7).tell([what.Executed(0, 1, "cron"), touch(60001), what.Executed(1, 7, "sh")])
+    told = Story(Fake(), 4096, root=7).tell(
+        [what.Executed(0, 1, "cron"), touch(60001), what.Executed(1, 7, "sh")]
+    )
     assert [process.programs for process in told.processes] == [[[0, "sh"]]]
