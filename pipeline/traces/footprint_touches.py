@@ -66,10 +66,13 @@ class FootprintTouches:
     ----------
     unmeasured : set of str
         Programs for which ``_OTHER`` stands.
+    beyond : int
+        Pages beyond footprints that are taken to be written.
     """
 
     def __init__(self) -> None:
         self.unmeasured: set[str] = set()
+        self.beyond = 0
         self._programs: dict[int, str] = {}
         self._credit: dict[int, int] = {}
         self._heap: dict[int, int] = {}
@@ -133,7 +136,9 @@ class FootprintTouches:
         """Yield writes to new memory as far as it exceeds what the footprint has."""
         credit = self._credit.get(moment.tid, 0)
         self._credit[moment.tid] = max(0, credit - pages)
-        for page in range(start, start + min(max(0, pages - credit), _MOST_WRITTEN)):
+        written = min(max(0, pages - credit), _MOST_WRITTEN)
+        self.beyond += written
+        for page in range(start, start + written):
             yield what.Touched(moment.time_us, moment.tid, page, write=True, faulted=False)
 
     # what a story asks

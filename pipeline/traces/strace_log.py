@@ -25,6 +25,8 @@ def told_of_log(raw: bytes, page_bytes: int) -> Told:
     told = Story(touches, page_bytes).tell(touches.moments(log.moments))
     if log.unread:
         told.notes["lines that are not strace's"] = log.unread
+    if touches.beyond:
+        told.notes["pages mapped beyond footprints, taken to be written"] = touches.beyond
     if touches.unmeasured:
         told.notes["programs without a footprint, told as ls"] = len(touches.unmeasured)
     return told

@@ -68,7 +68,7 @@ def tracefs() -> Iterator[Path]:
                 f"tracefs is not mounted, and mount cannot be run ({error.strerror})"
             ) from None
         if done.returncode:
-            raise TracefsError(f"tracefs cannot be mounted ({done.stderr.strip() or done.returncode})")
+            raise TracefsError(f"tracefs cannot be mounted ({_first_line(done.stderr) or done.returncode})")
         try:
             yield folder
         finally:
@@ -77,6 +77,11 @@ def tracefs() -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+def _first_line(text: str) -> str:
+    """Return the first line of a message, without the stop at its end."""
+    return next(iter(text.strip().splitlines()), "").rstrip(".")
 
 
 class Instance:
