@@ -24,7 +24,7 @@ from pipeline.traces.strace_log import told_of_log
 from pipeline.traces.tracefs import Instance, TracefsError, tracefs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TRACEFS, STRACE, AUTO = "tracefs", "strace", "auto"
 _NO_RANDOMIZE = 0x0040000  # include/uapi/linux/personality.h: ADDR_NO_RANDOMIZE
@@ -143,6 +143,7 @@ def _become(command: Sequence[str], waiting: int, libc: Any) -> NoReturn:
     """Be the command once a byte comes; never returns."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _steady(libc)
         if os.read(waiting, 1) and stopping.traced(libc):
             os.close(waiting)
@@ -160,13 +161,22 @@ def _steady(libc: Any) -> None:
 
 
 @contextlib.contextmanager
-def _keys_are_for_the_command() -> Any:
-    """Leave Ctrl-C to the command, which ends by it as it likes; what it did is recorded."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _keys_are_for_the_command() -> Iterator[None]:
+    """Leave Ctrl-C to the command, which ends by it as it likes, and is recorded; SIGTERM ends the recording as well."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _terminated),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    """End in order, so that nothing is left of the recording: those that are followed end with this process."""
+    raise KeyboardInterrupt
 
 
 def _by_strace(command: Sequence[str]) -> Recorded:
