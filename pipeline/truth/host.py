@@ -171,6 +171,7 @@ def _bare(steps: list[str], rows: list[Shown], constants: Constants) -> list[See
             faults -= constants.fork if verb == "fork" else constants.spawn
         elif verb == "exec":
             origin[name] = "exec"
+            faults = 0  # those of the new program until its first line
         bare.append(
             Seen(faults, row.vmpte_kib - constants.base_kib[origin[name]], row.rss_pages, row.anon_pages)
         )

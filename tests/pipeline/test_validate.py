@@ -157,7 +157,7 @@ def test_host__equals_the_simulator_on_small_scripts(live):
     scripts = [
         item for item in scenarios.scenarios().items() if "16384" not in item[0] and "1G" not in item[0]
     ]
-    for name, steps in scripts[::12]:
+    for name, steps in scripts[::11]:  # not 12: there are six things that a child does, and each is to be met
         turns = [host._bare(steps, live.run(steps), constants) for _ in range(3)]
         if turns[0] == turns[1] == turns[2]:
             assert turns[0] == simulate_script(steps, host.host_design()), name
