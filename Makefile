@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 STUDY ?= phillips-2002
 
-.PHONY: demo test test-deep mutants test-browser check bench bench-engine bench-scaling clean
+.PHONY: demo test test-deep mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
 
 demo: .venv/installed
 	@$(BIN)/forkbench run configs/$(STUDY).yaml
@@ -50,6 +50,10 @@ bench-engine: .venv/installed
 
 bench-scaling: .venv/installed
 	$(BIN)/forkbench bench --scaling --startup
+
+# Planning, sweeping and starting, beside a bare loop over the same cells.
+bench-pipeline: .venv/installed
+	$(BIN)/forkbench bench --pipeline --repeats 3
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }

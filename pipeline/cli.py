@@ -29,7 +29,6 @@ from pipeline.truth.command import validate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipeline.plan import Plan
     from pipeline.study import Study
     from simcore.costs import CostModel
     from simcore.designs import Design
@@ -133,41 +132,24 @@ def check(study: Path, sets: tuple[str, ...]) -> None:
 @_results
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: bool) -> None:
-    """Tell what a study would run: counts per axis, cells, what is done already, an estimate.
+    """Tell what a study would run: counts per axis, what is left out by which rule, what will run and why, an estimate.
 
-    The time comes from simulating a few cells now, the memory from their traces; cells that need more memory than a run
-    may have are named.
+    Time and bytes come from simulating a few cells now, the memory from their traces; cells that need more memory than a
+    run may have are named.
     """
     from pipeline.estimate import estimate
-    from pipeline.plan import make_plan
+    from pipeline.plan_told import plan_facts, plan_lines
     from pipeline.provenance import model_version
-    from pipeline.terminal import plan_lines
+    from pipeline.survey import survey
 
     asked = _load(study, sets)
     path = results or _default_results(asked)
-    planned = make_plan(asked, model_version())
-    done = _done(path, planned)
-    guess = estimate(planned, done)
-    facts: dict[str, Any] = {
-        "study": asked.name,
-        "question": asked.question,
-        "workloads": list(asked.workloads),
-        "axes": {axis: len(entries) for axis, entries in asked.sweep.items()},
-        "designs": len(asked.designs),
-        "replicates": asked.replicates,
-        "traces": asked.traces,
-        "cells": asked.cells,
-        "dataset": str(path),
-        "done": len(done),
-        "core_seconds": None if guess.core_seconds is None else round(guess.core_seconds, 1),
-        "core_seconds_from_cells": guess.sampled_cells,
-        "failed_cells": len(guess.failures),
-        "largest_run_bytes": guess.memory.largest_bytes,
-        "memory_limit_bytes": guess.memory.limit_bytes,
-        "memory_from_cells": guess.memory.cells,
-        "refused_cells": dict(guess.memory.refused),
-    }
-    click.echo(json.dumps(facts, indent=2) if as_json else plan_lines(asked, planned, facts, guess))
+    found = survey(asked, model_version(), path)
+    guess = estimate(asked, model_version(), found.to_run)
+    if as_json:
+        click.echo(json.dumps(plan_facts(asked, found, guess, path), indent=2))
+    else:
+        click.echo(plan_lines(asked, found, guess, path))
 
 
 @commands.command()
@@ -274,6 +256,22 @@ def workloads(name: str | None) -> None:
 
 
 @commands.command()
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: standard output]")
+def reference(out: Path | None) -> None:
+    """Print what a study may say, as Markdown: every key, parameter, name and range."""
+    from pipeline.reference import reference as written
+
+    if out is None:
+        click.echo(written(), nl=False)
+        return
+    try:
+        out.write_text(written(), encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RefusedError(f"{out}: cannot be written ({reason}); name another file with --out") from None
+
+
+@commands.command()
 @click.argument("cell_id", metavar="ID")
 @_results
 @click.option(
@@ -350,13 +348,6 @@ def _load(file: Path, sets: tuple[str, ...]) -> Study:
 def _default_results(study: Study) -> Path:
     """Return where a study's dataset is if nothing else is said."""
     return Path("results") / study.name
-
-
-def _done(path: Path, planned: Plan) -> set[str]:
-    """Return the ids of planned cells that have a row; none where there is no dataset."""
-    from pipeline import store
-
-    return store.committed(path) & {cell.cell_id for cell in planned.cells}
 
 
 def _known(name: str, known: Iterable[str], noun: str) -> str:

@@ -52,6 +52,8 @@ class Fault(NamedTuple):
         From 1; line 0 where the fault has no line of its own.
     origin : str
         What is to blame if it is not the file: ``--set key=value``.
+    file : str
+        The included file that is to blame, "" for the study's own.
     """
 
     message: str
@@ -59,6 +61,7 @@ class Fault(NamedTuple):
     line: int = 0
     column: int = 0
     origin: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
         """Return ``line 12, sweep.tree[1]: what is wrong``."""
@@ -67,6 +70,11 @@ class Fault(NamedTuple):
             line += f", column {self.column}"
         where = ", ".join(part for part in (self.origin or line, dotted(self.path)) if part)
         return f"{where}: {self.message}" if where else self.message
+
+    def located(self, file: str) -> str:
+        """Return ``study.yaml:12:3: sweep.tree[1]: what is wrong``; ``file`` is the study's own."""
+        where = self.origin or f"{self.file or file}:{self.line or 1}:{self.column or 1}"
+        return ": ".join(part for part in (where, dotted(self.path), self.message) if part)
 
 
 class StudyError(RefusedError):
@@ -82,9 +90,13 @@ class StudyError(RefusedError):
 
     def __init__(self, file: str, faults: Iterable[Fault]) -> None:
         self.file = file
-        self.faults = sorted(faults, key=lambda fault: (bool(fault.origin), fault.line, fault.column))
+        self.faults = sorted(
+            faults, key=lambda fault: (bool(fault.origin), fault.file, fault.line, fault.column)
+        )
         count = counted(len(self.faults), "problem")
-        super().__init__("\n".join([f"{file}: {count}", *(f"  {fault}" for fault in self.faults)]))
+        super().__init__(
+            "\n".join([f"{file}: {count}", *(f"  {fault.located(file)}" for fault in self.faults)])
+        )
 
 
 def counted(number: int, noun: str) -> str:

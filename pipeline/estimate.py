@@ -1,21 +1,25 @@
-"""What a plan will take: time, measured on a few of its cells just now, and memory, predicted without running them."""
+"""What a plan will take: time and bytes, measured on a few of its cells just now, and memory, predicted for them."""
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import parts, rows
 from pipeline.lineup import known_designs
-from pipeline.sweep import jobs_of
+from pipeline.plan import CellIds
+from pipeline.sweep import job_of
 from pipeline.work import make_trace, run_batch, warm_up
 from simcore import simulate as door
 from simcore.engine.fast import MEMORY_LIMIT
 from simcore.geometry import GEOMETRIES
 
 if TYPE_CHECKING:
-    from pipeline.plan import Plan
-    from pipeline.work import CellFailure, Job
+    from collections.abc import Iterator
+
+    from pipeline.plan import Cell
+    from pipeline.study import Study
+    from pipeline.work import CellFailure, CellRow, Job
 
 MAX_SAMPLES = 12  # traces
 MAX_SECONDS = 5.0
@@ -23,6 +27,7 @@ NEAR = (
     8  # a run that comes within this factor of the limit lets every trace be looked at, as long as time lasts
 )
 _LIMIT = "LimitExceeded"
+_STRIDE = 0.6180339887498949  # of the golden ratio: what is looked at while time lasts is spread evenly
 
 
 class Memory(NamedTuple):
@@ -36,14 +41,14 @@ class Memory(NamedTuple):
         What one run may take; simcore refuses a trace that needs more, before its first event.
     cells : int
         Cells looked at.
-    refused : list of (cell_id, bytes)
+    refused : list of (Cell, bytes)
         Those of them over the limit, and what they would need.
     """
 
     largest_bytes: int | None
     limit_bytes: int
     cells: int
-    refused: list[tuple[str, int]]
+    refused: list[tuple[Cell, int]]
 
 
 class Estimate(NamedTuple):
@@ -53,6 +58,8 @@ class Estimate(NamedTuple):
     ----------
     core_seconds : float or None
         Of one core; None if it is not known because every cell that was tried failed.
+    stored_bytes : int or None
+        Of the Parquet with all rows; None as above.
     sampled_cells : int
         Cells that were simulated to know; those that failed are not among them.
     failures : list of CellFailure
@@ -62,53 +69,74 @@ class Estimate(NamedTuple):
     """
 
     core_seconds: float | None
+    stored_bytes: int | None
     sampled_cells: int
     failures: list[CellFailure]
     memory: Memory
 
 
-def estimate(plan: Plan, done: set[str]) -> Estimate:
-    """Simulate a few cells and scale up; predict the memory of their runs.
+def estimate(study: Study, model_version: str, left: int) -> Estimate:
+    """Simulate a few cells and scale up to those that are ``left``; predict the memory of their runs.
 
     The samples go through the values of every axis at once, so that each value of the longest axis is met about
     equally often; cells done already are sampled too, for they cost the same. Interpreter start, compilation and
     the cluster are not counted.
     """
-    left = len(plan.cells) - len(done)
-    jobs = _samples(plan) if left else []
-    memory = _memory(plan, jobs)
-    if not jobs:
-        return Estimate(0.0, 0, [], memory)
+    traces = _samples(study, model_version) if left else []
+    memory = _memory(study, model_version, traces)
+    if not traces:
+        return Estimate(0.0, 0, 0, [], memory)
     warm_up()
-    seconds, cells = 0.0, 0
+    seconds = 0.0
+    found: list[tuple[Cell, CellRow]] = []
     failures: list[CellFailure] = []
     began = time.perf_counter()
-    for job in jobs:
-        reply = run_batch([job])
+    for cells in traces:
+        reply = run_batch([job_of(cells, study)])
         failures += [failure for failure in reply.failures if failure.cause != _LIMIT]
         if reply.rows:
             seconds += reply.seconds
-            cells += len(reply.rows)
+            by_id = {cell.cell_id: cell for cell in cells}
+            found += [(by_id[row.cell_id], row) for row in reply.rows]
         if time.perf_counter() - began > MAX_SECONDS:
             break
-    return Estimate(seconds / cells * left if cells else None, cells, failures, memory)
+    if not found:
+        return Estimate(None, None, 0, failures, memory)
+    size = _stored_bytes(study, model_version, found, left)
+    return Estimate(seconds / len(found) * left, size, len(found), failures, memory)
 
 
-def _memory(plan: Plan, jobs: list[Job]) -> Memory:
-    """Return what the runs of some jobs need, and of all others as long as time lasts if one comes near the limit."""
-    needs: dict[str, int] = {}
-    for job in jobs:
-        needs |= predicted(job)
-    if max(needs.values(), default=0) * NEAR > MEMORY_LIMIT:
+def _stored_bytes(study: Study, model_version: str, found: list[tuple[Cell, CellRow]], left: int) -> int:
+    """Return the bytes of a part with so many rows like those that were found; many rows compress better than few."""
+    spec = study.spec()
+    none, some = (
+        len(parts.encoded(rows.table_of(study.name, model_version, each), spec, {})) for each in ([], found)
+    )
+    return none + (some - none) * left // len(found)
+
+
+def _memory(study: Study, model_version: str, traces: list[list[Cell]]) -> Memory:
+    """Return what the runs of some traces need, and of all others as long as time lasts if one comes near the limit."""
+    needs: dict[str, tuple[Cell, int]] = {}
+    for cells in traces:
+        needs |= _needs(cells, study)
+    if max((needed for _, needed in needs.values()), default=0) * NEAR > MEMORY_LIMIT:
         began = time.perf_counter()
-        tried = {job.seed for job in jobs}
-        for job in jobs_of(plan, set()):
+        for cells in _spread(study, model_version):
             if time.perf_counter() - began > MAX_SECONDS:
                 break
-            if job.seed not in tried:
-                needs |= predicted(job)
-    refused = [(cell_id, needed) for cell_id, needed in needs.items() if needed > MEMORY_LIMIT]
-    return Memory(max(needs.values(), default=None), MEMORY_LIMIT, len(needs), refused)
+            if cells[0].cell_id not in needs:
+                needs |= _needs(cells, study)
+    refused = [(cell, needed) for cell, needed in needs.values() if needed > MEMORY_LIMIT]
+    return Memory(
+        max((needed for _, needed in needs.values()), default=None), MEMORY_LIMIT, len(needs), refused
+    )
+
+
+def _needs(cells: list[Cell], study: Study) -> dict[str, tuple[Cell, int]]:
+    """Return cell id -> cell and bytes that its run needs."""
+    by_id = {cell.cell_id: cell for cell in cells}
+    return {cell_id: (by_id[cell_id], needed) for cell_id, needed in predicted(job_of(cells, study)).items()}
 
 
 def predicted(job: Job) -> dict[str, int]:
@@ -121,18 +149,48 @@ def predicted(job: Job) -> dict[str, int]:
     return {cell_id: door.predicted_bytes(trace, designs[design], geometry) for cell_id, design in job.cells}
 
 
-def _samples(plan: Plan) -> list[Job]:
-    """Return the jobs to simulate: of each workload, the i-th takes the i-th value of every axis, going round."""
-    each = plan.study["replicates"] * len(plan.study["designs"])
-    grids = plan.study["grids"]
-    chosen: set[int] = set()
-    first = 0
-    for grid in grids:
-        axes = [len(entries) for entries in grid["sweep"].values()]
-        for sample in range(min(max(1, MAX_SAMPLES // len(grids)), max(axes, default=1))):
-            point = 0
-            for length in axes:
-                point = point * length + sample % length
-            chosen.add(plan.cells[(first + point) * each].trace.seed)
-        first += math.prod(axes)
-    return [job for job in jobs_of(plan, set()) if job.seed in chosen]
+def _samples(study: Study, model_version: str) -> list[list[Cell]]:
+    """Return the traces to simulate, as cells.
+
+    Of each workload the i-th takes the i-th value of every axis, going round; points that are left out are passed over.
+    """
+    ids = CellIds(study, model_version)
+    found: dict[str, list[Cell]] = {}
+    for grid in study.grids:
+        wanted = min(max(1, MAX_SAMPLES // len(study.grids)), max(grid.lengths, default=1))
+        for sample in range(grid.points):
+            point = study.point(grid, grid.point([sample] * len(grid.lengths)))
+            if point.designs:
+                cells = _first_trace(ids.cells(point))
+                found[cells[0].trace.trace_id] = cells
+                wanted -= 1
+            if not wanted:
+                break
+    return list(found.values())
+
+
+def _first_trace(cells: Iterator[Cell]) -> list[Cell]:
+    """Return the cells of the first trace."""
+    first = next(cells)
+    found = [first]
+    for cell in cells:
+        if cell.trace.replicate != first.trace.replicate:
+            break
+        found.append(cell)
+    return found
+
+
+def _spread(study: Study, model_version: str) -> Iterator[list[Cell]]:
+    """Yield every trace of a study, as cells, points in an order that is spread over all of them from its beginning."""
+    ids = CellIds(study, model_version)
+    for grid in study.grids:
+        for number in sorted(range(grid.points), key=lambda index: index * _STRIDE % 1):
+            at, indexes = number, []
+            for length in reversed(grid.lengths):
+                at, index = divmod(at, length)
+                indexes.append(index)
+            point = study.point(grid, grid.point(indexes[::-1]))
+            traces: dict[str, list[Cell]] = {}
+            for cell in ids.cells(point):
+                traces.setdefault(cell.trace.trace_id, []).append(cell)
+            yield from traces.values()

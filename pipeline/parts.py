@@ -52,8 +52,8 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}"))
 
 
-def read_part(file: Path) -> pa.Table:
-    """Return the rows of a part.
+def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return the rows of a part, all columns or some.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_part(file: Path) -> pa.Table:
     try:
         # Arrow's reading threads may outlive the interpreter and abort the process at its exit (apache/arrow
         # issue 34314), so everything is read in this thread.
-        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise UnreadablePartError(f"{file.name}: not a Parquet file ({error})") from None
     version = int((table.schema.metadata or {}).get(VERSION_KEY.encode(), b"0"))

@@ -5,19 +5,21 @@ An id depends on everything that can change a row, and on nothing else: not on w
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import itertools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.workload_entries import GEOMETRY_AXIS, parameters_of
+from pipeline.workload_entries import parameters_of
 from simcore.designs import axis_values
 
 if TYPE_CHECKING:
-    from pipeline.study import Study
-    from pipeline.workload_entries import Grid
+    from collections.abc import Iterator
 
+    from pipeline.study import Point, Study
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 ID_DIGITS = 20  # 80 bits: among a million cells two ids are equal with a chance of 4e-13
 
 
@@ -88,47 +90,69 @@ class Plan:
 
 
 def make_plan(study: Study, model_version: str) -> Plan:
-    """Expand a study into cells: designs within replicates within the product of each workload's axes."""
-    axes = {name: axis_values(row) for name, row in study.rows.items()}
-    cells = []
-    for trace in _traces(study):
-        for design in study.designs:
-            row = {"name": design, "axes": axes[design]}
-            what = {"trace_id": trace.trace_id, "design": row, "model_version": model_version}
-            cells.append(Cell(content_id(what), trace, design))
-    return Plan(study.spec(), study.text, model_version, tuple(cells))
+    """Expand a study into cells: designs within replicates within the points of each workload."""
+    return Plan(study.spec(), study.text, model_version, tuple(cells_of(study, model_version)))
 
 
-def _traces(study: Study) -> list[TraceSpec]:
-    """Return the traces of a study, workload by workload, in the order of the axes, replicates innermost."""
-    return [
-        _trace(study, grid, dict(zip(grid.sweep, point, strict=True)), replicate)
-        for grid in study.grids
-        for point in itertools.product(*grid.sweep.values())
-        for replicate in range(study.replicates)
-    ]
+def cells_of(study: Study, model_version: str) -> Iterator[Cell]:
+    """Yield the cells of a study, in its order, one after another: a plan may be too large to be held."""
+    ids = CellIds(study, model_version)
+    for point in study.points():
+        yield from ids.cells(point)
 
 
-def _trace(study: Study, grid: Grid, point: dict[str, Any], replicate: int) -> TraceSpec:
+class CellIds:
+    """Turn points of a study into cells.
+
+    Parameters
+    ----------
+    study : Study
+        The points' own.
+    model_version : str
+        Hash of the simulator's sources.
+    """
+
+    def __init__(self, study: Study, model_version: str) -> None:
+        self._study = study
+        self._begun = {}
+        for name, row in study.rows.items():
+            design = {"name": name, "axes": axis_values(row)}
+            what = {"design": design, "model_version": model_version, "trace_id": ""}
+            beginning = canonical(what).removesuffix('""}')  # the trace comes last, for keys are sorted
+            self._begun[name] = hashlib.blake2b(beginning.encode(), digest_size=ID_DIGITS // 2)
+
+    def cells(self, point: Point) -> Iterator[Cell]:
+        """Yield the cells of a point, replicate by replicate."""
+        for replicate in range(self._study.replicates):
+            trace = _trace(self._study, point, replicate)
+            end = f'"{trace.trace_id}"}}'.encode()
+            for design in point.designs:
+                cell = self._begun[design].copy()
+                cell.update(end)
+                yield Cell(cell.hexdigest(), trace, design)
+
+
+def _trace(study: Study, point: Point, replicate: int) -> TraceSpec:
     """Return one trace of a study."""
-    geometry = point.pop(GEOMETRY_AXIS, study.geometry)
-    params = dict(sorted((grid.params | point).items()))
+    workload = point.grid.workload
+    params = dict(sorted((point.grid.params | point.values).items()))
     what = {
-        "workload": grid.workload,
-        "params": _telling(grid.workload, params),
-        "geometry": geometry,
+        "workload": workload,
+        "params": _telling(workload, params),
+        "geometry": point.geometry,
         "replicate": replicate,
         "seed": study.seed,
     }
     trace_id = content_id(what)
-    return TraceSpec(trace_id, grid.workload, params, geometry, replicate, derived_seed(trace_id))
+    return TraceSpec(trace_id, workload, params, point.geometry, replicate, derived_seed(trace_id))
 
 
 def _telling(workload: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters that tell a trace from others: without later ones that change nothing."""
-    known = parameters_of(workload)
-    silent = {name for name, value in params.items() if known[name].later and value == known[name].default}
-    return told_by_digest({name: value for name, value in params.items() if name not in silent})
+    later = _later(workload)
+    return told_by_digest(
+        {name: value for name, value in params.items() if name not in later or value != later[name]}
+    )
 
 
 def told_by_digest(params: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +163,12 @@ def told_by_digest(params: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in params.items()
     }
+
+
+@functools.cache
+def _later(workload: str) -> dict[str, Any]:
+    """Return the defaults of the parameters that a workload got after it was used."""
+    return {name: each.default for name, each in parameters_of(workload).items() if each.later}
 
 
 def derived_seed(trace_id: str) -> int:
@@ -154,7 +184,7 @@ def content_id(what: Any) -> str:
 
 def canonical(what: Any) -> str:
     """Return plain data as JSON with one spelling: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(what)
 
 
 def plan_document(plan: Plan, made_by: dict[str, str]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from pipeline.plan import plan_from
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.plan import Plan
 
 PLAN, STUDY, FAILURES, COMPLETE, LOCK = "plan.json", "study.yaml", "failures.json", "_complete.json", ".lock"
@@ -92,17 +94,34 @@ def status(path: Path | str) -> Status:
     """Return how far a dataset is; raises DatasetError if the folder is none."""
     folder = Path(path)
     plan = read_plan(folder)
-    tables, unreadable = _warned_parts(folder)
+    tables, unreadable = _warned_parts(folder, ["cell_id"])
     done = _cell_ids(tables)
     planned = {cell.cell_id for cell in plan.cells}
-    file = folder / FAILURES
-    failures = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    return Status(plan.study["name"], len(planned), len(done & planned), failures, unreadable)
+    return Status(plan.study["name"], len(planned), len(done & planned), failures(folder), unreadable)
+
+
+def identities(path: Path | str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield cell id, trace id, design and model version of every row in a folder, planned or not."""
+    columns = ["cell_id", "trace_id", "design", "model_version"]
+    for table in _warned_parts(Path(path), columns)[0].values():
+        yield from zip(*(table[column].to_pylist() for column in columns), strict=True)
+
+
+def failures(path: Path | str) -> list[dict[str, str]]:
+    """Return the cells that failed, as ``Status.failures``; none if there is no such dataset."""
+    file = Path(path) / FAILURES
+    try:
+        found: list[dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+        return [failure for failure in found if failure["cell_id"]]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (ValueError, KeyError, TypeError):
+        raise DatasetError(f"{file}: damaged; remove it; the cells that it names will be run again") from None
 
 
 def committed(path: Path | str) -> set[str]:
     """Return the ids of all cells that have a row in a folder, planned or not; none if there is no such folder."""
-    return _cell_ids(_warned_parts(Path(path))[0])
+    return _cell_ids(_warned_parts(Path(path), ["cell_id"])[0])
 
 
 def _cell_ids(tables: dict[Path, pa.Table]) -> set[str]:
@@ -110,9 +129,9 @@ def _cell_ids(tables: dict[Path, pa.Table]) -> set[str]:
     return {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
 
 
-def _warned_parts(folder: Path) -> tuple[dict[Path, pa.Table], list[str]]:
+def _warned_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
     """Return what ``valid_parts`` does, and warn of the damaged ones."""
-    tables, unreadable = valid_parts(folder)
+    tables, unreadable = valid_parts(folder, columns)
     for damage in unreadable:
         warnings.warn(
             f"{damage}; its cells will be simulated again when the study is run",
@@ -147,15 +166,15 @@ def _document(folder: Path) -> dict[str, Any]:
     return document
 
 
-def valid_parts(folder: Path) -> tuple[dict[Path, pa.Table], list[str]]:
-    """Return the rows of each valid part, and what is wrong with the others."""
+def valid_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
+    """Return the rows of each valid part, all columns or some, and what is wrong with the others."""
     for _ in range(_READ_ATTEMPTS):
         tables: dict[Path, pa.Table] = {}
         unreadable = []
         try:
             for file in parts.part_files(folder):
                 try:
-                    tables[file] = parts.read_part(file)
+                    tables[file] = parts.read_part(file, columns)
                 except parts.UnreadablePartError as error:
                     unreadable.append(str(error))
         except FileNotFoundError:

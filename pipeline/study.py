@@ -3,56 +3,71 @@
 from __future__ import annotations
 
 import itertools
-import re
-from codecs import BOM_UTF8
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import values
 from pipeline.design_entries import Lineup, read_designs, read_roles
-from pipeline.errors import Fault, RefusedError, StudyError, dotted
+from pipeline.errors import StudyError
+from pipeline.includes import INCLUDE, study_text, with_includes
 from pipeline.lineup import known_designs
+from pipeline.overrides import Overrides
+from pipeline.rule_entries import Names, read_rules
+from pipeline.rules import WORKLOAD, blamed
+from pipeline.study_keys import (
+    DEFAULTS,
+    KEYS,
+    MAX_CELLS,
+    MAX_REPLICATES,
+    MAX_SEED,
+    NAME,
+    NAME_MEANING,
+    REQUIRED,
+)
 from pipeline.values import Place
-from pipeline.workload_entries import Grid, read_grids, refuse_grids_that_do_not_fit
+from pipeline.workload_entries import (
+    GEOMETRY_AXIS,
+    Grid,
+    axis_reader,
+    read_grids,
+    refuse_grids_that_do_not_fit,
+)
 from pipeline.yaml_marks import readings, written
 from simcore.costs import COST_MODELS
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path as FilePath
 
+    from pipeline.rules import Rule
     from pipeline.yaml_marks import Document
     from simcore.designs import Design
 
-MAX_CELLS = 1_000_000  # all rows of a study are sorted in memory at about 5 kB each
-MAX_REPLICATES = 10_000
-MAX_SEED = 2**63 - 1
 
-_KEYS = (
-    "name",
-    "question",
-    "geometry",
-    "costs",
-    "seed",
-    "replicates",
-    "baseline",
-    "floor",
-    "designs",
-    "workload",
-    "sweep",
-)
-_REQUIRED = ("name", "question", "designs", "workload")
-_DEFAULTS: dict[str, Any] = {
-    "geometry": "i386",
-    "costs": "pc-2002",
-    "seed": 0,
-    "replicates": 1,
-}
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_NAME_MEANING = "1 to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+class Point(NamedTuple):
+    """One point of a study, and who runs there.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of its workload.
+    values : dict
+        Axis -> value; ``geometry`` is not among them.
+    geometry : str
+        Name.
+    designs : tuple of str
+        Those that are not left out; at least one.
+    blame : list of int or None
+        For each design of the study the rule that leaves it out, None where none does.
+    """
+
+    grid: Grid
+    values: dict[str, Any]
+    geometry: str
+    designs: tuple[str, ...]
+    blame: list[int | None]
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,8 @@ class Study:
         The file as it was read; with overrides, the study that they made of it, as YAML.
     own_designs : dict
         Name -> base and axes, see ``pipeline.lineup.frozen``, of those designs that the study defines itself.
+    rules : tuple of Rule
+        What is left out.
     """
 
     name: str
@@ -91,6 +108,7 @@ class Study:
     grids: tuple[Grid, ...]
     text: str
     own_designs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     @property
     def rows(self) -> dict[str, Design]:
@@ -107,27 +125,47 @@ class Study:
     def sweep(self) -> dict[str, list[Any]]:
         """Axis -> its values; of an axis that workloads sweep differently, all values."""
         found: dict[str, list[Any]] = {}
-        for axis, entries in (item for grid in self.grids for item in grid.sweep.items()):
+        for axis, entries in (item for grid in self.grids for item in grid.varied.items()):
             known = found.setdefault(axis, [])
             known += [entry for entry in entries if entry not in known]
         return found
 
+    def points(self, *, empty: bool = False) -> Iterator[Point]:
+        """Yield the points, workload by workload; ``empty`` also those at which no design is left."""
+        for grid in self.grids:
+            for values_ in grid.each():
+                point = self.point(grid, values_)
+                if point.designs or empty:
+                    yield point
+
+    def point(self, grid: Grid, at: dict[str, Any]) -> Point:
+        """Return a point of a grid, ``at`` as ``grid.each`` yields it."""
+        geometry = at.pop(GEOMETRY_AXIS, self.geometry)
+        if not self.rules:
+            return Point(grid, at, geometry, self.designs, [None] * len(self.designs))
+        facts = grid.params | at | {GEOMETRY_AXIS: geometry, WORKLOAD: grid.workload}
+        blame = blamed(self.rules, facts, self.designs)
+        kept = tuple(name for name, rule in zip(self.designs, blame, strict=True) if rule is None)
+        return Point(grid, at, geometry, kept, blame)
+
     @property
     def traces(self) -> int:
-        """Traces of the study: points of each workload's sweep, times replicates."""
-        return sum(grid.points for grid in self.grids) * self.replicates
+        """Traces of the study: points of each workload's sweep that are not left out, times replicates."""
+        kept = sum(1 for _ in self.points()) if self.rules else sum(grid.points for grid in self.grids)
+        return kept * self.replicates
 
     @property
     def cells(self) -> int:
-        """Cells of the study: each trace under each design."""
-        return self.traces * len(self.designs)
+        """Cells of the study: each trace under each design, but for those that are left out."""
+        if not self.rules:
+            return self.traces * len(self.designs)
+        return sum(len(point.designs) for point in self.points()) * self.replicates
 
     def spec(self) -> dict[str, Any]:
         """Return the study as plain data, with everything resolved; what a dataset freezes."""
-        return {key: value for key, value in vars(self).items() if key != "text"} | {
-            "designs": list(self.designs),
-            "grids": [grid._asdict() for grid in self.grids],
-        }
+        found = {key: value for key, value in vars(self).items() if key not in ("text", "rules")}
+        found |= {"designs": list(self.designs), "grids": [grid.plain() for grid in self.grids]}
+        return found | ({"rules": [rule._asdict() for rule in self.rules]} if self.rules else {})
 
 
 def load_study(file: FilePath, overrides: Sequence[str] = ()) -> Study:
@@ -147,121 +185,90 @@ def load_study(file: FilePath, overrides: Sequence[str] = ()) -> Study:
     RefusedError
         If the file cannot be read, or an override is not ``key=value``.
     """
-    text = _text(file)
-    checks = [_Check(document, file, overrides) for document in readings(text)]
+    text = study_text(file)
+    checks = [_Check(with_includes(document, file), file, overrides) for document in readings(text)]
     # Where tabs leave the structure in doubt, the reading with the fewest faults is the one that was meant.
     best = min(checks, key=lambda check: len(check.place.faults))
     if best.place.faults or best.found is None:
         raise StudyError(str(file), best.place.faults)
-    return Study(**best.found, text=_effective(text, best.data, overrides) if overrides else text)
+    changed = overrides or best.included
+    return Study(**best.found, text=_effective(text, best.data, overrides) if changed else text)
 
 
 def _effective(text: str, data: Any, overrides: Sequence[str]) -> str:
-    """Return the YAML of a study with its overrides, below the comment that the file begins with."""
+    """Return the YAML of a study with its overrides and includes, below the comment that the file begins with."""
     lines = text.splitlines()
     comment = itertools.takewhile(lambda line: not line.strip() or line.lstrip().startswith("#"), lines)
     told = (f"# changed by --set {override!r}" for override in overrides)
     return "\n".join([*comment, *told, written(data)])
 
 
-def _text(file: FilePath) -> str:
-    """Return the text of a study's file."""
-    try:
-        raw = file.read_bytes()
-    except IsADirectoryError:
-        raise RefusedError(
-            f"{file}: is a folder; a study is a YAML file; name one, e.g. {file}/study.yaml"
-        ) from None
-    except OSError as error:
-        raise RefusedError(
-            f"{file}: {(error.strerror or 'cannot be read').lower()}; name a study's YAML file"
-        ) from None
-    try:
-        return raw.removeprefix(BOM_UTF8).decode()
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode()
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"the byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise StudyError(str(file), [Fault(message, line=line, column=column)]) from None
-
-
 class _Check:
     """Validate one reading of a file; ``found`` holds the fields of a Study if there is no fault."""
 
     def __init__(self, document: Document, file: FilePath, overrides: Sequence[str]) -> None:
-        self.place = Place(marks=document.marks, faults=list(document.faults))
+        self.place = Place(marks=document.marks, faults=list(document.faults), files=document.files)
         self.found: dict[str, Any] | None = None
         self.data = document.data
+        self.included = (INCLUDE,) in document.marks
         self._base = file.parent
         if not document.parsed:
             return
         if not isinstance(document.data, dict):
             kind = values.kind_of(document.data)
-            self.place.fault(f"the file holds {kind}; a study is a mapping with {', '.join(_REQUIRED)}")
+            self.place.fault(f"the file holds {kind}; a study is a mapping with {', '.join(REQUIRED)}")
             return
+        given = Overrides(document.data, KEYS, self.place)
         for override in overrides:
-            self._override(document.data, override)
+            given.put(override)
         self._study(document.data)
-
-    def _override(self, data: dict[str, Any], override: str) -> None:
-        """Put the value of a ``key=value`` into the data."""
-        key, equals, raw = override.partition("=")
-        steps = [name or int(index) for name, index in _STEP.findall(key)]
-        if not equals or not steps or dotted(tuple(steps)) != key:
-            raise RefusedError(
-                f"--set {override!r}: not key=value; write a dotted key, e.g. --set replicates=5"
-            )
-        reading = readings(raw or "null")[0]
-        origin = f"--set {override}"
-        if not reading.parsed or reading.faults:
-            whys = reading.faults or [Fault("the value is not YAML")]
-            self.place.faults.extend(Fault(why.message, tuple(steps), origin=origin) for why in whys)
-            return
-        self.place.origins[tuple(steps)] = origin
-        self._put(data, steps, reading.data)
-
-    def _put(self, data: Any, steps: list[str | int], value: Any) -> None:
-        """Set ``data[steps[0]][steps[1]]... = value``, making mappings on the way."""
-        for number, step in enumerate(steps):
-            known = list(range(len(data))) if isinstance(data, list) else data
-            wrong = isinstance(data, list) != isinstance(step, int) or not isinstance(data, (dict, list))
-            if wrong or (isinstance(data, list) and step not in known):
-                there = f"{dotted(tuple(steps[:number])) or 'the study'} is {values.kind_of(data)}"
-                self._place_at(steps).fault(f"{there} without {step!r}; name a value that can be there")
-                return
-            if number == len(steps) - 1:
-                data[step] = value
-            elif isinstance(data, dict):
-                data = data.setdefault(step, {})
-            else:
-                data = data[step]
-
-    def _place_at(self, path: Iterable[str | int]) -> Place:
-        """Return the place of a path."""
-        place = self.place
-        for step in path:
-            place = place.at(step)
-        return place
 
     def _study(self, data: dict[str, Any]) -> None:
         """Check every key and, if nothing is wrong, keep the result."""
         for key in data:
-            if key not in _KEYS:
+            if key not in KEYS:
                 self._misplaced(key)
-        given = values.mapping(data, _KEYS, self.place)
-        for key in _REQUIRED:
+        given = values.mapping(data, KEYS, self.place)
+        for key in REQUIRED:
             if key not in given:
                 self.place.at(key).fault(f"missing; every study needs it; add a line {key + ': ...'!r}")
-        found = self._scalars(_DEFAULTS | given)
+        found = self._scalars(DEFAULTS | given)
         lineup = read_designs(given["designs"], self.place.at("designs")) if "designs" in given else Lineup()
         found["designs"], found["own_designs"] = lineup.names, lineup.own
         found |= read_roles(given, lineup, self.place)
-        found["grids"] = read_grids(given, self._base, self.place)
+        found["grids"] = read_grids(given, found["seed"] or 0, self._base, self.place)
+        found["rules"] = self._rules(given, found)
         self._size(found)
         if not self.place.faults:
             refuse_grids_that_do_not_fit(found["grids"], found["geometry"], self.place.at("workload"))
+        if not self.place.faults and found["rules"]:
+            self._refuse_what_rules_take_away(Study(**found, text=""))
         if not self.place.faults:
             self.found = found
+
+    def _rules(self, given: dict[str, Any], found: dict[str, Any]) -> tuple[Rule, ...]:
+        """Return what the study leaves out."""
+        workloads = [grid.workload for grid in found["grids"]]
+        reader = axis_reader(workloads, 0, self._base, narrowest=False)
+        designs = [name for name in found["designs"] if name is not None]
+        return read_rules(given, Names(designs, workloads, reader.known, reader.read), self.place)
+
+    def _refuse_what_rules_take_away(self, study: Study) -> None:
+        """Note rules that leave nothing, or a point without the baseline that others are compared with there."""
+        last = study.rules[-1].key
+        if next(study.points(), None) is None:
+            self.place.at(last).fault("every cell is left out; a study needs one at least; loosen a rule")
+            return
+        baseline = study.designs.index(study.baseline)
+        for point in study.points():
+            rule = point.blame[baseline]
+            if rule is not None:
+                key = study.rules[rule].key
+                index = rule - next(number for number, each in enumerate(study.rules) if each.key == key)
+                self.place.at(key).at(index).fault(
+                    f"leaves out the baseline {study.baseline!r} where {', '.join(point.designs)} would run, which are "
+                    "compared with it; leave those out too, or name the design in the rule"
+                )
 
     def _misplaced(self, key: str) -> None:
         """Note a parameter of a workload that stands at the top; ``_study`` notes other unknown keys."""
@@ -275,7 +282,7 @@ class _Check:
     def _scalars(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the keys that hold one value each."""
         at = self.place.at
-        texts = {"name": (_NAME, _NAME_MEANING), "question": (r"(?s).*\S.*", "the question in words")}
+        texts = {"name": (NAME, NAME_MEANING), "question": (r"(?s).*\S.*", "the question in words")}
         found: dict[str, Any] = {
             key: values.text(given[key], at(key), *rule) for key, rule in texts.items() if key in given
         }

@@ -132,7 +132,7 @@ def jobs_of(plan: Plan, done: set[str]) -> list[Job]:
     return jobs
 
 
-def job_of(cells: list[Cell], plan: Plan) -> Job:
+def job_of(cells: list[Cell], plan: Plan | Study) -> Job:
     """Return the job that simulates some cells of one trace, with what a worker must know of the study's own designs."""
     from pipeline.work import Job  # noqa: PLC0415 - it imports the simulator, which a complete run does not need
 

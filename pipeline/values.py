@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from simcore.workloads.parameters import Parameter
 
 _TRUTH = "a truth value (YAML 1.1 reads on, off, yes and no as such)"
-MAX_FITTED = 5_000  # points of a sweep whose layouts are tried: a few seconds at worst
 MAX_MISFITS = 5  # told one by one
 _KINDS: dict[type, str] = {
     bool: _TRUTH,
@@ -46,16 +44,19 @@ class Place:
         Path -> the ``--set`` that put the value there.
     faults : list of Fault
         Grows.
+    files : dict
+        Path -> the included file that says the value; () for all of them.
     """
 
     path: Path = ()
     marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)
 
     def at(self, step: str | int) -> Place:
         """Return the place of an entry or item."""
-        return Place((*self.path, step), self.marks, self.origins, self.faults)
+        return Place((*self.path, step), self.marks, self.origins, self.faults, self.files)
 
     def fault(self, message: str, *, follows: bool = True) -> None:
         """Note a fault here: at the ``--set`` that made the value, else at the nearest line of the file.
@@ -64,19 +65,31 @@ class Place:
         """
         prefixes = [self.path[:length] for length in range(len(self.path), -1, -1)]
         origin = next((self.origins[prefix] for prefix in prefixes if prefix in self.origins), "")
-        mark = next((self.marks[prefix] for prefix in prefixes if prefix in self.marks), (1, 1))
-        line, column = (0, 0) if origin else mark
+        marked = next((prefix for prefix in prefixes if prefix in self.marks), ())
+        line, column = (0, 0) if origin else self.marks.get(marked, (1, 1))
+        file = "" if origin else self.files.get(marked, self.files.get((), ""))
         if follows and any(
             (known.path, known.line, known.origin) == (self.path, line, origin) for known in self.faults
         ):
             return
-        self.faults.append(Fault(message, self.path, line, column, origin))
+        self.faults.append(Fault(message, self.path, line, column, origin, file))
 
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it: its repr, cut if long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def brief(value: Any) -> str:
+    """Return a value of an axis in a few characters: a measured tree or a capture by its label."""
+    if isinstance(value, dict) and "parents" in value:
+        return f"{value.get('label', 'measured')} ({len(value['parents'])} processes)"
+    if isinstance(value, dict) and "packed" in value:
+        return f"{value['label']} ({value['processes']} processes)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {entry}" for key, entry in value.items()) + "}"
+    return str(value)
 
 
 def kind_of(value: Any) -> str:
@@ -183,20 +196,17 @@ def items(value: Any, place: Place) -> list[Any]:
 
 
 def refuse_misfits(
-    misfit: Callable[[dict[str, Any]], str | None], sweep: dict[str, list[Any]], place: Place
+    misfit: Callable[[dict[str, Any]], str | None], points: Iterable[dict[str, Any]], place: Place
 ) -> None:
     """Note why points of a sweep cannot be simulated, each reason once, as ``misfit`` tells it of a point."""
-    # Of a huge sweep every n-th point is tried; one that slips through fails when it is run.
-    step = -(-math.prod(map(len, sweep.values())) // MAX_FITTED)
     found: dict[str, list[dict[str, Any]]] = {}
-    for chosen in itertools.islice(itertools.product(*sweep.values()), 0, None, step):
-        point = dict(zip(sweep, chosen, strict=True))
+    for point in points:
         reason = misfit(point)
         if reason is not None:
             found.setdefault(reason, []).append(point)
-    for reason, points in list(found.items())[:MAX_MISFITS]:
-        where = ", ".join(f"{axis}: {shown(value)}" for axis, value in points[0].items())
-        more = f" and {counted(len(points) - 1, 'other point')}" if len(points) > 1 else ""
+    for reason, misfits in list(found.items())[:MAX_MISFITS]:
+        where = ", ".join(f"{axis}: {shown(value)}" for axis, value in misfits[0].items())
+        more = f" and {counted(len(misfits) - 1, 'other point')}" if len(misfits) > 1 else ""
         place.fault(f"at {where}{more}: {reason}" if where else reason, follows=False)
     if len(found) > MAX_MISFITS:
         others = counted(len(found) - MAX_MISFITS, "other reason")

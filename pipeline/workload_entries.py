@@ -11,12 +11,15 @@ workload that has it; where there are several workloads, also a workload to such
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import values
 from pipeline.capture_entries import captured
 from pipeline.errors import dotted
+from pipeline.joint_entries import Joint, Reader, read_joints, refuse_axis_twice
 from pipeline.recording_entries import recorded
 from pipeline.tree_entries import SHORT_FORMS, trees
 from simcore.geometry import GEOMETRIES
@@ -24,12 +27,14 @@ from simcore.workloads import WORKLOADS
 from simcore.workloads.parameters import CAPTURE, RECORDING, TREE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
     from pathlib import Path as FilePath
 
     from pipeline.values import Place
     from simcore.workloads.parameters import Parameter
 
 GEOMETRY_AXIS = "geometry"
+MAX_FITTED = 5_000  # points of a workload whose layouts are tried: a few seconds at worst
 
 
 class Grid(NamedTuple):
@@ -42,17 +47,55 @@ class Grid(NamedTuple):
     params : dict
         Every parameter that is not swept, defaults filled in.
     sweep : dict
-        Axis -> its values, resolved; the points are the product of the axes.
+        Axis -> its values, resolved.
+    joint : tuple of Joint
+        What is varied together. The points are the product of the axes and of these.
     """
 
     workload: str
     params: dict[str, Any]
     sweep: dict[str, list[Any]]
+    joint: tuple[Joint, ...] = ()
 
     @property
     def points(self) -> int:
-        """How many points there are."""
-        return math.prod(len(axis) for axis in self.sweep.values())
+        """How many points there are, before any is left out."""
+        return math.prod(self.lengths)
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many values each axis has, and how many rows each joint."""
+        return [*map(len, self.sweep.values()), *(len(joint.rows) for joint in self.joint)]
+
+    @property
+    def varied(self) -> dict[str, list[Any]]:
+        """Axis -> its distinct values, those of joints among them."""
+        found = dict(self.sweep)
+        for joint in self.joint:
+            for axis, column in zip(joint.axes, zip(*joint.rows, strict=True), strict=True):
+                found[axis] = list({repr(value): value for value in column}.values())
+        return found
+
+    def each(self) -> Iterator[dict[str, Any]]:
+        """Yield the points, the last axis fastest: axis -> value."""
+        axes = [*self.sweep, *(axis for joint in self.joint for axis in joint.axes)]
+        own = len(self.sweep)
+        for chosen in itertools.product(*self.sweep.values(), *(joint.rows for joint in self.joint)):
+            row = itertools.chain(chosen[:own], *chosen[own:])
+            yield dict(zip(axes, row, strict=True))
+
+    def point(self, indexes: list[int]) -> dict[str, Any]:
+        """Return the point at an index of each axis and joint, in the order of ``lengths``; they go round."""
+        at = iter(indexes)
+        found = {axis: entries[next(at) % len(entries)] for axis, entries in self.sweep.items()}
+        for joint in self.joint:
+            found |= zip(joint.axes, joint.rows[next(at) % len(joint.rows)], strict=True)
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a dataset keeps of it."""
+        found: dict[str, Any] = {"workload": self.workload, "params": self.params, "sweep": self.sweep}
+        return found | ({"joint": [joint.plain() for joint in self.joint]} if self.joint else {})
 
 
 class _Axis(NamedTuple):
@@ -70,13 +113,15 @@ class _Axis(NamedTuple):
         return self.name == GEOMETRY_AXIS or self.name in parameters_of(workload)
 
 
-def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Grid, ...]:
+def read_grids(given: dict[str, Any], seed: int, base: FilePath, place: Place) -> tuple[Grid, ...]:
     """Return what a study runs, workload by workload, after noting every fault; values that are wrong are None.
 
     Parameters
     ----------
     given : dict
         The study.
+    seed : int
+        Of samples that name none.
     base : Path
         The folder from which the paths of listings count.
     place : Place
@@ -84,27 +129,93 @@ def read_grids(given: dict[str, Any], base: FilePath, place: Place) -> tuple[Gri
     """
     fixed = _workloads(given["workload"], base, place.at("workload")) if "workload" in given else {}
     axes = _axes(given.get("sweep", {}), list(fixed), place.at("sweep"))
+    joints = read_joints(given, axis_reader(list(fixed), seed, base, narrowest=True), place) if fixed else []
+    refuse_axis_twice(
+        [(axis.name, axis.place) for axis in axes if axis.only is None]
+        + [item for joint in joints for item in joint.places.items()]
+    )
     grids = []
     for name, params in fixed.items():
-        spread = {key: value.values for key, value in params.items() if isinstance(value, _Several)}
-        mine: dict[str, list[Any]] = {}
-        for axis in (axis for axis in axes if axis.is_for(name)):
-            if axis.name in mine:
-                axis.place.fault("also swept for each workload that has it; a value is swept once; keep one")
-            if axis.name in params:
-                _swept_and_fixed(place.at("workload").at(name).at(axis.name), axis)
-            mine[axis.name] = _resolved(axis, name, base)
-        mine = spread | mine
-        known = {key: parameter.default for key, parameter in parameters_of(name).items()} | params
-        for key in (key for key, value in known.items() if value is None and key not in params | mine):
+        grid = _grid(name, params, [axis for axis in axes if axis.is_for(name)], base, place)
+        mine = tuple(joint for joint in joints if _is_for(joint, name))
+        for axis, here in (item for joint in mine for item in joint.places.items()):
+            if axis in params or axis in grid.sweep:
+                here.fault(
+                    "also fixed or swept for this workload; a parameter is varied in one place; keep one"
+                )
+        together = {axis for joint in mine for axis in joint.axes}
+        rest = {key: value for key, value in grid.params.items() if key not in together}
+        _refuse_missing(name, rest.keys() - params.keys(), place)
+        grids.append(Grid(name, rest, grid.sweep, mine))
+    _refuse_joints_for_nobody(joints, list(fixed))
+    varied = [(axis.name, axis.place) for axis in axes]
+    varied += [item for joint in joints for item in joint.places.items()]
+    for axis_name, here in varied:
+        if axis_name == GEOMETRY_AXIS and GEOMETRY_AXIS in given:
+            _swept_and_fixed(place.at(GEOMETRY_AXIS), here)
+    return tuple(grids)
+
+
+def _grid(name: str, params: dict[str, Any], axes: list[_Axis], base: FilePath, place: Place) -> Grid:
+    """Return the points of one workload along its axes, without what is varied together."""
+    spread = {key: value.values for key, value in params.items() if isinstance(value, _Several)}
+    mine: dict[str, list[Any]] = {}
+    for axis in axes:
+        if axis.name in mine:
+            axis.place.fault("also swept for each workload that has it; a value is swept once; keep one")
+        if axis.name in params:
+            _swept_and_fixed(place.at("workload").at(name).at(axis.name), axis.place)
+        mine[axis.name] = _resolved(axis, name, base)
+    mine = spread | mine
+    known = {key: parameter.default for key, parameter in parameters_of(name).items()} | params
+    return Grid(name, {key: value for key, value in known.items() if key not in mine}, mine)
+
+
+def _refuse_missing(name: str, silent: Collection[str], place: Place) -> None:
+    """Note each of some parameters, of which the study says nothing, that has no default."""
+    for key, parameter in parameters_of(name).items():
+        if key in silent and parameter.default is None:
             place.at("workload").at(name).at(key).fault(
                 f"missing; workload {name!r} needs it; add it, e.g. workload: {{{name}: {{{key}: FILE}}}}"
             )
-        grids.append(Grid(name, {key: value for key, value in known.items() if key not in mine}, mine))
-    for axis in axes:
-        if axis.name == GEOMETRY_AXIS and GEOMETRY_AXIS in given:
-            _swept_and_fixed(place.at(GEOMETRY_AXIS), axis)
-    return tuple(grids)
+
+
+def _is_for(joint: Joint, workload: str) -> bool:
+    """Return whether a workload has all that is varied together."""
+    return all(axis == GEOMETRY_AXIS or axis in parameters_of(workload) for axis in joint.axes)
+
+
+def _refuse_joints_for_nobody(joints: list[Joint], workloads: list[str]) -> None:
+    """Note what is varied together and applies to no workload."""
+    for joint in joints:
+        if not any(_is_for(joint, name) for name in workloads):
+            place = next(iter(joint.places.values()))
+            place.fault(
+                f"no workload of the study has all of {', '.join(joint.axes)}; {joint.how} is for workloads that have "
+                "all of its parameters; take out those that are missing",
+            )
+
+
+def axis_reader(workloads: list[str], seed: int, base: FilePath, *, narrowest: bool) -> Reader:
+    """Return how values of the axes of some workloads are read.
+
+    ``base`` is where paths of listings count from. Where workloads allow different ranges a value has to be allowed by
+    all of them if ``narrowest``, else by one.
+    """
+    known: dict[str, Parameter | None] = {}
+    inner, outer = (max, min) if narrowest else (min, max)
+    for each in (each for name in workloads for each in parameters_of(name).values()):
+        first = known.get(each.name) or each
+        known[each.name] = replace(first, low=inner(first.low, each.low), high=outer(first.high, each.high))
+    known[GEOMETRY_AXIS] = None
+
+    def read(axis: str, value: Any, place: Place) -> list[Any]:
+        wanted = known[axis]
+        if wanted is None:
+            return [values.choice(value, GEOMETRIES, "geometry", place)]
+        return _found(value, wanted, base, place)
+
+    return Reader(known, read, seed)
 
 
 def refuse_grids_that_do_not_fit(grids: tuple[Grid, ...], geometry: str, place: Place) -> None:
@@ -119,7 +230,9 @@ def refuse_grids_that_do_not_fit(grids: tuple[Grid, ...], geometry: str, place: 
             reason: str | None = fits(params, GEOMETRIES[params.pop(GEOMETRY_AXIS, geometry)])
             return reason
 
-        values.refuse_misfits(misfit, grid.sweep, place.at(grid.workload))
+        # Of a huge sweep every n-th point is tried; one that slips through fails when it is run.
+        step = -(-grid.points // MAX_FITTED)
+        values.refuse_misfits(misfit, itertools.islice(grid.each(), 0, None, step), place.at(grid.workload))
 
 
 def parameters_of(workload: str) -> dict[str, Parameter]:
@@ -218,6 +331,6 @@ def _resolved(axis: _Axis, workload: str, base: FilePath) -> list[Any]:
     return [value for _, value in found]
 
 
-def _swept_and_fixed(place: Place, axis: _Axis) -> None:
+def _swept_and_fixed(place: Place, swept: Place) -> None:
     """Note that a value is both fixed and swept."""
-    place.fault(f"also swept in {dotted(axis.place.path)}; a value is either fixed or swept; keep one")
+    place.fault(f"also swept in {dotted(swept.path)}; a value is either fixed or swept; keep one")

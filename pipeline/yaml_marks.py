@@ -40,12 +40,15 @@ class Document:
         Syntax errors, tabs, duplicate keys, tags.
     parsed : bool
         Whether ``data`` means something.
+    files : dict
+        Path of a value -> the file that says it, of values that an included file says.
     """
 
     data: Any = None
     marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     parsed: bool = True
+    files: dict[Path, str] = field(default_factory=dict)
 
 
 def readings(text: str) -> list[Document]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--oracle", is_flag=True, help="Instead: the engine beside the oracle.")
 @click.option("--scaling", is_flag=True, help="Instead: cost of 1,000 to 10 million events.")
 @click.option("--startup", is_flag=True, help="Instead: the first start, which compiles, and a warm one.")
+@click.option("--pipeline", is_flag=True, help="Instead: planning, sweeping and starting beside a bare loop.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(*, as_json: bool, **asked: Any) -> None:
     """Time the engine beside the machine that it simulates: ratios, ns per event and per fault, memory.
@@ -31,7 +32,7 @@ def bench(*, as_json: bool, **asked: Any) -> None:
     from simcore import DESIGNS
 
     chosen = _listed(asked["names"], DESIGNS, "--designs")
-    sections = [name for name in ("oracle", "scaling", "startup") if asked[name]]
+    sections = [name for name in ("oracle", "scaling", "startup", "pipeline") if asked[name]]
     told = [_SECTIONS[name](chosen, asked) for name in sections or ["real"]]
     if as_json:
         found: dict[str, Any] = {}
@@ -97,4 +98,18 @@ def _startup(_designs: tuple[str, ...], _asked: dict[str, Any]) -> tuple[dict[st
     return {"startup": found}, render_startup(found)
 
 
-_SECTIONS = {"real": _real, "oracle": _oracle, "scaling": _scaling, "startup": _startup}
+def _pipeline(_designs: tuple[str, ...], asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return what the pipeline costs around the simulator."""
+    from pipeline.bench.sweeps import render_sweeps, sweeps
+
+    found = sweeps(asked["repeats"], _say)
+    return {"pipeline": found}, render_sweeps(found)
+
+
+_SECTIONS = {
+    "real": _real,
+    "oracle": _oracle,
+    "scaling": _scaling,
+    "startup": _startup,
+    "pipeline": _pipeline,
+}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.reference import reference
 from pipeline.terminal import brief
 from simcore.workloads import WORKLOADS
 
@@ -22,6 +23,11 @@ def test_documents__have_blocks_that_are_checked():
     found = {info for name, info, _ in BLOCKS if name == "adding-a-design.md"}
     assert len(found - {"run"}) == 5
     assert "run" in found
+
+
+def test_study_reference__is_current():
+    """docs/study-reference.md is what the tables say; forkbench reference --out writes it."""
+    assert (ROOT / "docs" / "study-reference.md").read_text(encoding="utf-8") == reference()
 
 
 @pytest.mark.parametrize("workload", WORKLOADS.values(), ids=lambda workload: workload.name)

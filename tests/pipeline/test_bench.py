@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from traces import DEEP
 
-from pipeline.bench import beside_oracle, scaling
+from pipeline.bench import beside_oracle, scaling, sweeps
 from pipeline.bench.real import KERNEL, LOOP, Programs, Run
 from pipeline.bench.table import figures, render, target
 from pipeline.bench.timing import Request, Simulated, Timings, measure
@@ -239,3 +240,16 @@ def test_command__prints_json_and_refuses_unknown_names(forkbench):
     refused = forkbench("bench", "--only", "w9")
     assert refused.returncode == 2
     assert refused.stderr.startswith("--only: unknown name 'w9'")
+
+
+@pytest.mark.skipif(not DEEP, reason="starts a dozen processes; run with HYPOTHESIS_PROFILE=deep")
+def test_pipeline_benchmark__plans_sweeps_and_starts(monkeypatch):
+    """Every figure is there, of the cells that were asked for; the tables name them."""
+    monkeypatch.setattr(sweeps, "PLANNED", (100,))
+    monkeypatch.setattr(sweeps, "SWEPT", 3)
+    found = sweeps.sweeps(1, lambda _: None)
+    assert found["planned"]["100"]["cells"] == 100
+    assert {each["cells"] for each in found["swept"].values()} == {6}
+    told = sweeps.render_sweeps(found)
+    for name in ("100 cells", "bare loop", "2 workers", "forkbench --help", "forkbench run, 1 cell"):
+        assert name in told

@@ -144,7 +144,7 @@ def test_estimate__does_not_count_a_refusal_twice(write_study, monkeypatch):
 
     monkeypatch.setattr(estimate, "run_batch", refused)
     monkeypatch.setattr("simcore.simulate.predicted_bytes", lambda *_: 9 << 30, raising=False)
-    found = estimate.estimate(make_plan(load_study(write_study()), model_version()), set())
+    found = estimate.estimate(load_study(write_study()), model_version(), TINY_CELLS)
     assert (found.core_seconds, found.failures) == (None, [])
     assert len(found.memory.refused) == TINY_CELLS
 

@@ -11,15 +11,16 @@ from report_datasets import make_dataset
 
 from pipeline import analysis
 from pipeline.errors import StudyError
-from pipeline.estimate import _samples
+from pipeline.estimate import Estimate, Memory, _samples
 from pipeline.plan import make_plan
+from pipeline.plan_told import plan_lines
 from pipeline.report.page import read_digest, write_report
 from pipeline.report.slices import slices
 from pipeline.report.typical import each_slice
 from pipeline.report.verdict import verdict
 from pipeline.report.words import listed
 from pipeline.study import load_study
-from pipeline.terminal import plan_lines
+from pipeline.survey import survey
 
 HEAD = {
     "name": "several",
@@ -163,23 +164,16 @@ def test_override__reaches_a_workloads_own_axis(tmp_path):
 
 def test_estimate__samples_every_workload(tmp_path):
     """The cells that are tried beforehand are some of each workload."""
-    jobs = _samples(make_plan(study_of(tmp_path, replicates=2), MODEL))
-    assert {job.workload for job in jobs} == {"snapshot", "tree", "shell"}
-    assert {job.params["anon_pages"] for job in jobs if job.workload == "tree"} == {12, 30, 60}
+    traces = [cells[0].trace for cells in _samples(study_of(tmp_path, replicates=2), MODEL)]
+    assert {trace.workload for trace in traces} == {"snapshot", "tree", "shell"}
+    assert {trace.params["anon_pages"] for trace in traces if trace.workload == "tree"} == {12, 30, 60}
 
 
 def test_plan_lines__name_workloads_and_axes(tmp_path):
     """Axes that workloads sweep differently stand there once for each."""
     study = study_of(tmp_path)
-    facts = {"dataset": "results/several", "done": 0, "core_seconds": None}
-
-    class Guess:
-        sampled_cells, failures = 0, ()
-
-        class memory:  # noqa: N801 - a field
-            largest_bytes = None
-
-    told = plan_lines(study, make_plan(study, MODEL), facts, Guess)
+    guess = Estimate(None, None, 0, [], Memory(None, 0, 0, []))
+    told = plan_lines(study, survey(study, MODEL, tmp_path / "nowhere"), guess, tmp_path / "nowhere")
     rows = [re.sub(r"\s+", " ", line) for line in told.splitlines()]
     assert "workloads 3 snapshot, tree, shell" in rows
     assert "exec_ratio 2 0.0, 1.0" in rows

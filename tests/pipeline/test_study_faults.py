@@ -232,9 +232,10 @@ def test_tab_in_text__is_no_fault(tmp_path):
     ("override", "message"),
     [
         ("replicates=3.7", "--set replicates=3.7, replicates: 3.7 is not a whole number"),
-        ("exec_ratio=0.3", "did you mean 'workload.tree.exec_ratio' or "),
-        ("exec_ratio=0.3", ", or 'sweep.exec_ratio' with a list of values?"),
-        ("file_tables=3", "did you mean 'workload.tree.file_tables', or 'sweep.file_tables' with a list"),
+        ("exec_ratio=3", "--set exec_ratio=3, workload.tree.exec_ratio: 3 is out of range"),
+        ("exec_ratio=[0.5, 3]", "--set exec_ratio=[0.5, 3], sweep.exec_ratio[1]: 3 is out of range"),
+        ("exec_ratios=0.3", "--set exec_ratios=0.3, exec_ratios: unknown key"),
+        ("geometry=i387", "--set geometry=i387, geometry: unknown geometry 'i387'; did you mean 'i386'?"),
         ("replicats=3", "--set replicats=3, replicats: unknown key; did you mean 'replicates'?"),
         ("designs[1]=vfrk", "--set designs[1]=vfrk, designs[1]: unknown design 'vfrk'"),
         ("designs[7]=vfork", "designs is a list without 7"),

@@ -1,0 +1,191 @@
+"""What the pipeline costs around the simulator: planning, sweeping beside a bare loop, starting. Ratios of one run.
+
+Each figure is measured in a process of its own, so that its memory is its own too.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLANNED = (10_000, 1_000_000)  # cells; ten designs
+SWEPT = 1_000  # points of two designs each, of the smallest traces: all that is not simulation shows
+_DESIGNS = [
+    "linux24",
+    "rmap25",
+    "linux26",
+    "phillips",
+    "linus_pmd",
+    "mainline",
+    "odf",
+    "cow_pte",
+    "async_fork",
+    "vfork",
+]
+_TEN = [number / 10 for number in range(10)]
+
+_PLAN = """
+import json, resource, sys, time
+from pathlib import Path
+from pipeline.study import load_study
+from pipeline.survey import survey
+from pipeline.provenance import model_version
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+found = survey(load_study(Path(sys.argv[1])), model_version(), Path(sys.argv[1] + ".none"))
+seconds = time.perf_counter() - start
+most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"cells": found.cells, "seconds": seconds, "peak_kib": most, "grown_kib": most - before}))
+"""
+_SWEEP = """
+import json, resource, sys, time
+from pathlib import Path
+from pipeline.study import load_study
+from pipeline.plan import make_plan
+from pipeline.provenance import model_version
+from pipeline.sweep import jobs_of, run_study
+from pipeline.work import run_batch, warm_up
+file, workers, folder = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+study = load_study(file)
+warm_up()
+run_batch(jobs_of(make_plan(study, model_version()), set())[:20])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+if workers == "bare":
+    cells = len(run_batch(jobs_of(make_plan(study, model_version()), set())).rows)
+else:
+    cells = run_study(study, folder, int(workers), quiet=True).simulated
+seconds = time.perf_counter() - start
+most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"cells": cells, "seconds": seconds, "grown_kib": most - before}))
+"""
+
+
+def sweeps(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Return what planning, sweeping and starting cost; ``rounds`` of each, medians."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        planned = {}
+        for cells in PLANNED:
+            say(f"planning {cells:,} cells")
+            file = _study(folder / f"plan-{cells}.yaml", _planned(cells))
+            planned[str(cells)] = _medians([_python(_PLAN, str(file)) for _ in range(rounds)])
+        file = _study(folder / "sweep.yaml", _swept())
+        runs: dict[str, list[dict[str, Any]]] = {"bare": [], "0": [], "1": [], "2": []}
+        for turn in range(rounds):
+            for workers, found in runs.items():
+                say(f"sweeping, round {turn + 1}, {_NAMES[workers]}")
+                found.append(_python(_SWEEP, str(file), workers, str(folder / f"out-{turn}-{workers}")))
+        say("starting")
+        one = str(
+            _study(folder / "one.yaml", _swept() | {"sweep": {}, "designs": ["linux24"], "floor": None})
+        )
+        starts = {
+            "python -c pass": [_seconds(sys.executable, "-c", "pass") for _ in range(rounds)],
+            "forkbench --help": [_command("--help") for _ in range(rounds)],
+            "forkbench check": [_command("check", one) for _ in range(rounds)],
+            "forkbench run, 1 cell": [
+                _command("run", one, "--quiet", "--workers", "0", "--results", str(folder / f"one-{turn}"))
+                for turn in range(rounds)
+            ],
+        }
+    return {
+        "planned": planned,
+        "swept": {workers: _medians(found) for workers, found in runs.items()},
+        "starts": {name: round(median(found), 3) for name, found in starts.items()},
+    }
+
+
+_NAMES = {"bare": "bare loop", "0": "in one process", "1": "1 worker", "2": "2 workers"}
+
+
+def render_sweeps(found: dict[str, Any]) -> str:
+    """Return the figures as tables."""
+    lines = [f"{'planning':<24}{'seconds':>10}{'us a cell':>12}{'peak MB':>10}{'grown MB':>10}"]
+    for cells, each in found["planned"].items():
+        micro = each["seconds"] / each["cells"] * 1e6
+        memory = f"{each['peak_kib'] / 1024:>10.0f}{each['grown_kib'] / 1024:>10.0f}"
+        lines.append(f"{int(cells):>9,} cells         {each['seconds']:>10.2f}{micro:>12.1f}{memory}")
+    bare = found["swept"]["bare"]
+    lines += ["", f"{'sweeping':<24}{'seconds':>10}{'us a cell':>12}{'x bare':>10}{'grown MB':>10}"]
+    for workers, each in found["swept"].items():
+        micro, ratio = each["seconds"] / each["cells"] * 1e6, each["seconds"] / bare["seconds"]
+        grown = each["grown_kib"] / 1024
+        lines.append(
+            f"{_NAMES[workers]:<24}{each['seconds']:>10.2f}{micro:>12.0f}{ratio:>10.2f}{grown:>10.0f}"
+        )
+    least = found["starts"]["python -c pass"]
+    lines += ["", f"{'starting':<24}{'seconds':>10}{'x python':>12}"]
+    lines += [f"{name:<24}{each:>10.2f}{each / least:>12.1f}" for name, each in found["starts"].items()]
+    return "\n".join(lines)
+
+
+def _planned(cells: int) -> dict[str, Any]:
+    """Return a study of so many cells, a power of ten from 100: ten designs on a grid with ten values an axis."""
+    axes = {"exec_ratio": _TEN, "library_sharing": _TEN, "library_inherited": _TEN}
+    axes |= {name: list(range(20, 120, 10)) for name in ("anon_pages", "file_pages")}
+    wanted = len(str(cells)) - 2
+    return _head(_DESIGNS) | {"sweep": dict(list(axes.items())[:wanted])}
+
+
+def _swept() -> dict[str, Any]:
+    """Return a study of many small cells."""
+    small = {"tree": {"depth": 0, "fan_out": 1}, "file_pages": 4}
+    return _head(["linux24", "vfork"]) | {
+        "workload": {"tree": small},
+        "sweep": {"anon_pages": list(range(1, SWEPT + 1))},
+    }
+
+
+def _head(designs: list[str]) -> dict[str, Any]:
+    """Return a study without a sweep."""
+    return {
+        "name": "bench",
+        "question": "What does the pipeline cost?",
+        "designs": designs,
+        "workload": "tree",
+    }
+
+
+def _study(file: Path, data: dict[str, Any]) -> Path:
+    """Write a study; JSON is YAML."""
+    file.write_text(json.dumps(data), encoding="utf-8")
+    return file
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median of each figure."""
+    return {name: median(run[name] for run in runs) for name in runs[0]}
+
+
+def _python(code: str, *arguments: str) -> dict[str, Any]:
+    """Return what a process prints as JSON."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    if done.returncode != 0:
+        raise RefusedError(f"a process of the benchmark failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _command(*arguments: str) -> float:
+    """Return the seconds of a forkbench command."""
+    return _seconds(sys.executable, "-m", "pipeline.cli", *arguments)
+
+
+def _seconds(*command: str) -> float:
+    """Return the seconds of a command."""
+    start = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own commands
+    return time.perf_counter() - start
