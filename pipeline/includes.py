@@ -87,9 +87,10 @@ class _Joining:
             (INCLUDE,), document.marks, {}, self._whole.faults, {(): name} if name is not None else {}
         )
         given = document.data[INCLUDE]
-        entries = [(place, given)] if isinstance(given, str) else []
-        if not entries:
-            entries = [(place.at(index), each) for index, each in enumerate(values.items(given, place))]
+        if isinstance(given, list):
+            entries = [(place.at(index), each) for index, each in enumerate(given)]
+        else:
+            entries = [(place, given)]
         for here, each in reversed(entries):  # the last of several includes wins over the first
             self._include(each, file, here, chain)
 

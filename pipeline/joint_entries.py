@@ -200,11 +200,9 @@ def _scale(axis: str, entry: Any, reader: Reader, place: Place) -> Callable[[flo
     given = values.mapping(entry, ("from", "to", "scale"), place)
     scale = values.choice(given.get("scale", LINEAR), (LINEAR, LOG), "scale", place.at("scale"))
     if isinstance(entry, dict):
-        for key in ("from", "to"):
+        for key, end in (("from", parameter.low), ("to", parameter.high)):
             if key not in given:
-                place.at(key).fault(
-                    f"missing; a range has both ends; add it, e.g. '{key}: {parameter.high:g}'"
-                )
+                place.at(key).fault(f"missing; a range has both ends; add it, e.g. '{key}: {end:.0f}'")
     low, high = (
         values.parameter(given[key], parameter, place.at(key)) if key in given else None
         for key in ("from", "to")

@@ -227,7 +227,7 @@ class _Check:
         """Check every key and, if nothing is wrong, keep the result."""
         for key in data:
             if key not in KEYS:
-                self._misplaced(key)
+                self._misplaced(key, data.get("workload"))
         given = values.mapping(data, KEYS, self.place)
         for key in REQUIRED:
             if key not in given:
@@ -270,9 +270,11 @@ class _Check:
                     "compared with it; leave those out too, or name the design in the rule"
                 )
 
-    def _misplaced(self, key: str) -> None:
+    def _misplaced(self, key: str, workload: Any) -> None:
         """Note a parameter of a workload that stands at the top; ``_study`` notes other unknown keys."""
-        homes = [row.name for row in WORKLOADS.values() if key in {each.name for each in row.parameters}]
+        named = [workload] if isinstance(workload, str) else workload if isinstance(workload, dict) else {}
+        rows = [WORKLOADS[name] for name in named if name in WORKLOADS] or [*WORKLOADS.values()]
+        homes = [row.name for row in rows if key in {each.name for each in row.parameters}]
         if homes:
             places = " or ".join(repr(f"workload.{name}.{key}") for name in homes)
             self.place.at(key).fault(

@@ -186,7 +186,9 @@ def mapping(value: Any, allowed: Iterable[str], place: Place) -> dict[str, Any]:
 
 def items(value: Any, place: Place) -> list[Any]:
     """Return a list with at least one item, or an empty one after noting why it is none."""
-    if not isinstance(value, list):
+    if value is None:
+        place.fault("nothing is given; a list is needed here; give at least one value, or take the key out")
+    elif not isinstance(value, list):
         place.fault(f"{shown(value)} is {kind_of(value)}; a list is needed here, e.g. [{shown(value)}]")
     elif not value:
         place.fault(

@@ -174,6 +174,7 @@ def _shape_fault(text: str, loader: Any = _LOADER) -> Fault | None:
         message = f"the file has {len(text):,} characters; {MAX_BYTES:,} are allowed; make it smaller"
         return Fault(message, line=1, column=1)
     open_: list[str | None] = []  # the anchors of the collections around, None for those without
+    unfolded = _Unfolded()
     documents = 0
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -194,7 +195,37 @@ def _shape_fault(text: str, loader: Any = _LOADER) -> Fault | None:
         if documents > 1:
             message = "a second document begins; a file holds one study; put the other in a file of its own"
             return Fault(message, line=line, column=column)
+        if unfolded.take(event) > MAX_NODES:
+            message = f"{_TOO_MUCH}; write values out"
+            return Fault(message, line=line, column=column)
     return None
+
+
+_TOO_MUCH = f"aliases unfold to more than {MAX_NODES:,} values or {MAX_DEPTH} levels"
+
+
+class _Unfolded:
+    """How many values a text has once aliases are followed, which is known without following them."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, int] = {}
+        self._open: list[tuple[str | None, int]] = []  # anchor, and the values before
+        self._values = 0
+
+    def take(self, event: yaml.Event) -> int:
+        """Take the next event; return the values so far."""
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._open.append((event.anchor, self._values))
+            self._values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = self._open.pop()
+            if anchor is not None:
+                self._named[anchor] = self._values - before
+        elif isinstance(event, yaml.AliasEvent):
+            self._values += self._named.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            self._values += 1
+        return self._values
 
 
 class _TooMuchError(Exception):
@@ -214,9 +245,7 @@ class _Builder:
             self._out.data = self._value(node, (), node)
         except _TooMuchError as error:
             mark = error.args[0].start_mark
-            message = (
-                f"aliases unfold to more than {MAX_NODES:,} values or {MAX_DEPTH} levels; write values out"
-            )
+            message = f"{_TOO_MUCH}; write values out"
             return _unreadable(Fault(message, line=mark.line + 1, column=mark.column + 1))
         return self._out
 

@@ -112,10 +112,10 @@ FAULTS = {
     "{}": ["name: missing", "meaning: missing", "select and listings; one of the two is needed"],
     "[1]": ["[1] is a list; a mapping is needed here"],
     NAMED + "select: {kinds: [laptp]}": [
-        "line 3, select.kinds[0]: unknown kind 'laptp'; did you mean 'laptop'?"
+        ":3:18: select.kinds[0]: unknown kind 'laptp'; did you mean 'laptop'?"
     ],
     NAMED + "select: {years: [2010]}": [
-        "line 3, select.years: [2010] is no range; two years are needed; write e.g."
+        ":3:10: select.years: [2010] is no range; two years are needed; write e.g."
     ],
     NAMED + "select: {years: [x, 2000]}": ["select.years[0]: 'x' is not a whole number"],
     NAMED + "select: {years: [1990, 1991]}": [NO_TREE],
