@@ -29,6 +29,7 @@ from pipeline.truth.command import validate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipeline.fleet import Fleet
     from pipeline.study import Study
     from simcore.costs import CostModel
     from simcore.designs import Design
@@ -156,26 +157,68 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
 @_study
 @_results
 @click.option(
-    "--workers", type=click.IntRange(0, 256), default=_cpus,
-    show_default="one per CPU", metavar="N", help="Worker processes; 0 simulates in this one, without Dask.",
+    "--workers", type=click.IntRange(0, 256), metavar="N",
+    help="Worker processes; 0 simulates in this one, without Dask. [default: one per CPU]",
 )  # fmt: skip
+@click.option(
+    "--scheduler",
+    metavar="ADDR",
+    default="",
+    help="A Dask scheduler that runs already, e.g. tcp://host:8786.",
+)
+@click.option(
+    "--scheduler-file",
+    metavar="FILE",
+    default="",
+    help="The file that dask scheduler --scheduler-file wrote.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), metavar="SECONDS",
+    help="A cell that takes longer has failed; its worker is ended.",
+)  # fmt: skip
+@click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after so many failures.")
+@click.option("--retry-failed", is_flag=True, help="Try cells again that failed before.")
+@click.option(
+    "--force", is_flag=True, help="Simulate all cells; rows that are there have to come out the same."
+)
 @_sets
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(study: Path, results: Path | None, workers: int, sets: tuple[str, ...], *, quiet: bool) -> None:
+def run(study: Path, results: Path | None, sets: tuple[str, ...], *, quiet: bool, **asked: Any) -> None:
     """Simulate the cells of a study that have no row yet, and store their rows.
 
-    Running again resumes. Ctrl-C once finishes what runs and stores it; twice stops at once.
+    Running again resumes. Ctrl-C once finishes what runs and stores it; twice stops at once. Exit code 0: all cells are
+    done; 1: some failed or are left; 2: refused, also by the cluster or the disk; 3: our fault.
     """
-    from pipeline.sweep import outcome_lines, run_study
+    from pipeline.sweep import Orders, outcome_lines, run_study
 
-    asked = _load(study, sets)
-    path = results or _default_results(asked)
-    outcome = run_study(asked, path, workers, quiet=quiet)
+    fleet = _fleet(asked)
+    orders = Orders(asked["maxfail"], asked["retry_failed"], asked["force"])
+    wanted = _load(study, sets)
+    path = results or _default_results(wanted)
+    outcome = run_study(wanted, path, fleet, orders, quiet=quiet)
     for note in outcome.notes:
         click.echo(note)
     click.echo(outcome_lines(path, outcome))
     if outcome.failures or outcome.left:
         sys.exit(FAILED)
+
+
+def _fleet(asked: dict[str, Any]) -> Fleet:
+    """Return who is to simulate, after refusing what does not go together."""
+    from pipeline.fleet import Fleet
+
+    workers, scheduler, file = asked["workers"], asked["scheduler"], asked["scheduler_file"]
+    if scheduler and file:
+        raise RefusedError(
+            "--scheduler and --scheduler-file name two schedulers; one runs a sweep; give one of them"
+        )
+    if (scheduler or file) and workers is not None:
+        raise RefusedError(
+            "--workers starts workers here, --scheduler uses a cluster's; a sweep has one or the other; leave one out"
+        )
+    if workers == 0 and asked["timeout"] is not None:
+        raise RefusedError("--timeout ends a worker; --workers 0 has none; give --workers 1 or more")
+    return Fleet(_cpus() if workers is None else workers, scheduler, file, asked["timeout"])
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""Jobs -> replies on a local Dask cluster. The only module that imports dask.
+"""Jobs -> replies on a Dask cluster, a local one or one that is there already. The only module that imports dask.
 
 Dask may run a task more than once and loses everything with its scheduler, so nothing here has to be trusted:
 tasks are pure, rows are committed elsewhere, and a sweep is resumed from its dataset.
@@ -6,31 +6,47 @@ tasks are pure, rows are committed elsewhere, and a sweep is resumed from its da
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import re
+import threading
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, get_worker
 
-from pipeline.errors import ClusterError
-from pipeline.work import CellFailure, Reply, run_batch
+from pipeline.crew import NO_WORKER_SECONDS, RESUME, Crew, Nobody
+from pipeline.errors import ClusterError, counted
+from pipeline.work import CellFailure, Reply, run_batch, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pipeline.crew import Watcher
+    from pipeline.fleet import Fleet
     from pipeline.work import Job
 
-BATCH_SECONDS = 1.0  # a task costs Dask about 1 ms; at 1 s that disappears, and little is lost with a worker
+BATCH_SECONDS = (
+    2.0  # a task costs Dask about 1 ms; at 1 to 5 s that disappears, and little is lost with a worker
+)
 BATCH_JOBS = 500  # keeps a batch's specification far below the 10 MB at which Dask complains
-WINDOW = 2  # batches in flight per worker: one runs, one waits
+WINDOW = 2  # batches in flight per thread of a worker: one runs, one waits
 WORKER_DEATHS = 3  # so many workers may die over one batch before it is split
 LOST_BATCHES = 100  # so many batches may get lost without an error before we give up
-NO_WORKER_SECONDS = 60.0
+SILENT_SECONDS = 45.0  # without a batch coming back; then what runs is named
+STALLED_SECONDS = 900.0  # the same, and the run is given up; a cell of minutes is a large one
+CONNECT_SECONDS = 20.0
+OVERTIME = "forkbench-overtime"  # topic of the events by which workers tell of cells that took too long
+_ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 _TICK_SECONDS = 0.5
+_TELL_SECONDS = 0.5  # for an event to leave the worker before it ends
+_TOLD_CELLS = 3
 
 _CONFIG = {
     "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
@@ -41,7 +57,11 @@ _CONFIG = {
 
 
 def run_jobs(
-    jobs: Sequence[Job], workers: int, deliver: Callable[[Reply], None], stopped: Callable[[], bool]
+    jobs: Sequence[Job],
+    fleet: Fleet,
+    deliver: Callable[[Reply], None],
+    stopped: Callable[[], bool],
+    watcher: Watcher | None = None,
 ) -> None:
     """Run all jobs and hand each reply over as it comes, in no particular order.
 
@@ -49,35 +69,44 @@ def run_jobs(
     ----------
     jobs : sequence of Job
         Each is one trace with its cells.
-    workers : int
-        Processes of a local cluster; 0 runs the jobs in this process, without Dask.
+    fleet : Fleet
+        Who runs them.
     deliver : callable
         Gets each Reply, in the calling thread.
     stopped : callable
         Says whether to stop: nothing more is begun, what runs is waited for.
+    watcher : Watcher or None
+        Is told of retries and workers.
 
     Raises
     ------
     ClusterError
-        If no worker comes up, or batches keep getting lost.
+        If no scheduler answers, no worker comes up or they are not fit, batches keep getting lost, or nothing goes on.
     """
-    if workers == 0:
+    if fleet.workers == 0 and not fleet.remote:
         for job in jobs:
             if stopped():
                 return
             deliver(run_batch([job]))
         return
-    with _cluster(workers) as client:
-        _Sweep(client, jobs, workers, deliver).run(stopped)
+    watching = watcher or Nobody()
+    with _cluster(fleet) as client:
+        crew = Crew(client, watching)
+        crew.muster()
+        _Sweep(crew, jobs, fleet.timeout, deliver).run(stopped)
 
 
 @contextmanager
-def _cluster(workers: int) -> Iterator[Any]:
-    """Start worker processes, and end them."""
+def _cluster(fleet: Fleet) -> Iterator[Any]:
+    """Start worker processes and end them, or connect to those that are there."""
+    if fleet.remote:
+        with _connected(fleet) as client:
+            yield client
+        return
     with (
         dask.config.set(_CONFIG),
         LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers,
+            n_workers=fleet.workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",  # any free port; with None Dask tries 8787, whoever has it
@@ -89,24 +118,62 @@ def _cluster(workers: int) -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def _connected(fleet: Fleet) -> Iterator[Any]:
+    """Connect to a scheduler; how, say with TLS, is the matter of Dask's own configuration."""
+    address = fleet.scheduler or _address_in(Path(fleet.scheduler_file))
+    if not _ADDRESS.fullmatch(address):
+        raise ClusterError(
+            f"--scheduler {address}: no address of a scheduler; write its host and port, e.g. tcp://10.0.0.1:8786 or "
+            "tls://10.0.0.1:8786; 'dask scheduler' prints its own"
+        )
+    for name in ("distributed.client", "distributed.core", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, by us
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ClusterError(
+            f"--scheduler {address}: no Dask scheduler answers within {CONNECT_SECONDS:.0f} s ({why}); start one with "
+            "'dask scheduler', or correct the address; for tls:// set distributed.comm.tls in Dask's configuration"
+        ) from None
+    with client:
+        yield client
+
+
+def _address_in(file: Path) -> str:
+    """Return the address that a scheduler wrote into its file."""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+    except (ValueError, KeyError, TypeError):
+        reason = "holds no address of a scheduler"
+    raise ClusterError(
+        f"--scheduler-file {file}: {reason}; name the file that 'dask scheduler --scheduler-file' wrote"
+    )
+
+
 class _Sweep:
     """The batches of one run: those to come, those in flight, those that workers died of."""
 
     def __init__(
-        self, client: Any, jobs: Sequence[Job], workers: int, deliver: Callable[[Reply], None]
+        self, crew: Crew, jobs: Sequence[Job], timeout: float | None, deliver: Callable[[Reply], None]
     ) -> None:
-        self._client = client
-        self._workers = workers
+        self._crew = crew
+        self._client = crew.client
+        self._timeout = timeout
         self._deliver = deliver
         self._pending = deque(jobs)
         self._suspects: deque[list[Job]] = deque()
         self._flying: dict[Any, list[Job]] = {}
         self._landed: SimpleQueue[Any] = SimpleQueue()
+        self._overtime = set() if timeout is None else overtime(crew.client)
         self._seconds = 0.0
         self._jobs_done = 0
         self._submitted = 0
         self._lost = 0
-        self._seen = time.monotonic()
+        self._seen = self._manned = self._told = time.monotonic()
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Keep the window full until nothing is left, or until told to stop."""
@@ -124,7 +191,7 @@ class _Sweep:
 
     def _fill(self) -> None:
         """Submit batches; those that workers died of come last, each alone, so that the guilty one is certain."""
-        while self._pending and len(self._flying) < WINDOW * self._workers:
+        while self._pending and len(self._flying) < WINDOW * self._crew.threads:
             size = min(self._batch_size(), len(self._pending))
             self._submit([self._pending.popleft() for _ in range(size)])
         if self._suspects and not self._flying:
@@ -135,18 +202,23 @@ class _Sweep:
         if not self._jobs_done:
             return 1
         timely = BATCH_SECONDS * self._jobs_done / max(self._seconds, 1e-9)
-        share = len(self._pending) / (WINDOW * self._workers)
+        share = len(self._pending) / (WINDOW * self._crew.threads)
         return max(1, min(int(timely), int(share), BATCH_JOBS))
 
     def _submit(self, batch: list[Job]) -> None:
         """Send a batch to the cluster."""
         self._submitted += 1
-        future = self._client.submit(run_batch, batch, key=f"batch-{self._submitted}", pure=False)
+        key = f"forkbench-{os.getpid()}-{self._submitted}"
+        future = self._client.submit(run_watched, batch, self._timeout, key=key, pure=False)
         self._flying[future] = batch
         future.add_done_callback(self._landed.put)
 
     def _settle(self, future: Any) -> None:
         """Deal with a batch that came back, whatever became of it."""
+        if future.status != "finished":
+            self._take_late()
+        if future not in self._flying:  # taken apart, now or before
+            return
         batch = self._flying.pop(future)
         self._seen = time.monotonic()
         try:
@@ -169,35 +241,130 @@ class _Sweep:
 
     def _again(self, batch: list[Job]) -> None:
         """Run a batch again whose result got lost with its worker."""
+        if self._client.status not in ("running", "connecting"):
+            raise ClusterError(f"the connection to the scheduler is lost; is it still there? {RESUME}")
         self._lost += 1
         if self._lost > LOST_BATCHES:
-            raise ClusterError(
-                f"the local cluster lost {self._lost} batches without a reason; "
-                "what is done is stored; run the same command again to resume"
-            )
+            raise ClusterError(f"the cluster lost {self._lost} batches without a reason; {RESUME}")
+        self._crew.watcher.retried(_cells(batch))
         self._pending.extendleft(reversed(batch))
 
     def _died(self, batch: list[Job], error: BaseException) -> None:
         """Split a batch that workers died of; a cell that cannot be split has failed."""
         halves = _halves(batch)
         if len(halves) == 2:
+            self._crew.watcher.retried(_cells(batch))
             self._suspects.extend(halves)
             return
         [(cell_id, _)] = batch[0].cells
         killed = isinstance(error, KilledWorker)
         cause = "WorkerDied" if killed else type(error).__name__
-        message = f"{WORKER_DEATHS} workers died over this cell alone: killed, crashed or out of memory"
+        deaths = getattr(error, "allowed_failures", WORKER_DEATHS - 1) + 1
+        message = f"{deaths} workers died over this cell alone: killed, crashed or out of memory"
         self._deliver(Reply([], [CellFailure(cell_id, cause, message if killed else str(error), "")], 0.0))
 
     def _watch(self) -> None:
-        """Give up if there has been no worker for a while."""
-        if self._client.scheduler_info()["workers"]:
-            self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > NO_WORKER_SECONDS:
+        """Give up if there has been no worker for a while, or nothing came back for a long one; name what runs."""
+        now = time.monotonic()
+        self._take_late()
+        if self._client.status == "closed":
+            raise ClusterError(f"the connection to the scheduler is closed; is it still there? {RESUME}")
+        if self._crew.look():
+            self._manned = now
+        elif now - self._manned > NO_WORKER_SECONDS:
             raise ClusterError(
                 f"there has been no worker for {NO_WORKER_SECONDS:.0f} s; the machine may be out of memory or "
-                "processes; what is done is stored; run the same command again, perhaps with fewer --workers"
+                f"processes, or the scheduler is gone; {RESUME}, perhaps with fewer --workers"
             )
+        silent = now - max(self._seen, self._told)
+        if now - self._seen > max(STALLED_SECONDS, 2 * (self._timeout or 0.0)):
+            raise ClusterError(
+                f"nothing has come back for {now - self._seen:.0f} s, while workers had {self._running()}; --timeout "
+                f"ends cells that take too long, 'forkbench show ID --simulate' runs one here; {RESUME}"
+            )
+        if silent > SILENT_SECONDS:
+            self._told = now
+            silent_for = f"nothing has come back for {now - self._seen:.0f} s"
+            self._crew.watcher.say(f"{silent_for}; workers have {self._running()}")
+
+    def _running(self) -> str:
+        """Return which cells are in flight."""
+        ids = [cell_id for batch in self._flying.values() for job in batch for cell_id, _ in job.cells]
+        return f"{counted(len(ids), 'cell')}, e.g. {', '.join(ids[:_TOLD_CELLS])}"
+
+    def _take_late(self) -> None:
+        """Fail the cells of which workers told that they took too long; what else their batches have is run again."""
+        if self._timeout is None:
+            return
+        with suppress(OSError, TimeoutError):
+            told = overtime(self._client)
+            late, self._overtime = told - self._overtime, self._overtime | told
+            for future, batch in list(self._flying.items()):
+                mine = late & {cell_id for job in batch for cell_id, _ in job.cells}
+                if mine:
+                    self._fail(future, batch, mine)
+
+    def _fail(self, future: Any, batch: list[Job], late: set[str]) -> None:
+        """Take cells out of a batch in flight, and submit the rest of it again."""
+        del self._flying[future]
+        self._seen = time.monotonic()
+        future.cancel()
+        message = f"took more than {self._timeout:g} s (--timeout); its worker was ended"
+        failures = [CellFailure(cell_id, "Timeout", message, "") for cell_id in sorted(late)]
+        self._deliver(Reply([], failures, 0.0))
+        kept = [job._replace(cells=tuple(cell for cell in job.cells if cell[0] not in late)) for job in batch]
+        rest = [job for job in kept if job.cells]
+        self._crew.watcher.retried(_cells(rest))
+        self._pending.extendleft(reversed(rest))
+
+
+def run_watched(batch: list[Job], timeout: float | None) -> Reply:
+    """Run a batch in a worker, which ends itself if a cell takes longer than ``timeout`` seconds."""
+    if timeout is None:
+        return run_batch(batch)
+    warm_up()  # which a start takes seconds for, and no cell is to blame for
+    with _Watchdog(timeout) as dog:
+        return run_batch(batch, dog.begin)
+
+
+class _Watchdog:
+    """End this process if a cell takes too long: compiled code cannot be interrupted otherwise."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._worker = get_worker()
+        self._cell, self._since = "", time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def begin(self, cell_id: str) -> None:
+        """Note that a cell begins."""
+        self._cell, self._since = cell_id, time.monotonic()
+
+    def _watch(self) -> None:
+        """Look at the clock."""
+        while not self._over.wait(min(_TICK_SECONDS, self._timeout / 4)):
+            if self._cell and time.monotonic() - self._since > self._timeout:
+                self._worker.loop.add_callback(self._worker.log_event, OVERTIME, self._cell)
+                time.sleep(_TELL_SECONDS)
+                os._exit(1)
+
+
+def overtime(client: Any) -> set[str]:
+    """Return the ids of all cells of which workers of a cluster ever told that they took too long."""
+    return {str(event) for _, event in client.get_events(OVERTIME)}
+
+
+def _cells(batch: list[Job]) -> int:
+    """Return how many cells a batch has."""
+    return sum(len(job.cells) for job in batch)
 
 
 def _halves(batch: list[Job]) -> list[list[Job]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pipeline.errors import counted
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -24,15 +26,20 @@ class Teller:
     ----------
     cells : int
         Cells to run.
+    skipped : int
+        Cells that are not run: their row is there, or they failed before.
     quiet : bool
         Tell only what the user has to know.
     """
 
-    def __init__(self, cells: int, *, quiet: bool) -> None:
+    def __init__(self, cells: int, skipped: int, *, quiet: bool) -> None:
         self._cells = cells
+        self._skipped = skipped
         self._quiet = quiet
         self._done = 0
         self._failed = 0
+        self._retried = 0
+        self._workers: int | None = None
         self._began = self._told = time.monotonic()
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
@@ -75,19 +82,35 @@ class Teller:
         if self._bar is not None:
             self._bar.update(self._task, description="simulating")
 
+    def retried(self, cells: int) -> None:
+        """Tell that so many cells are submitted again."""
+        self._retried += cells
+
+    def working(self, workers: int) -> None:
+        """Tell how many workers there are."""
+        self._workers = workers
+
     def count(self, done: int, failed: int) -> None:
         """Tell that so many more cells are done and so many have failed."""
         self._done += done
         self._failed += failed
         now = time.monotonic()
         rate = (self._done + self._failed) / max(now - self._began, 1e-9)
-        told = f"{rate:,.0f} cells/s" + (f", {self._failed:,} failed" if self._failed else "")
+        told = self._told_so_far(rate)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done + self._failed, rate=told)
         elif not self._quiet and now - self._told >= LINE_SECONDS:
             self._told = now
             left = (self._cells - self._done - self._failed) / rate
             self.say(f"{self._done + self._failed:,}/{self._cells:,} cells, {told}, about {left:,.0f} s left")
+
+    def _told_so_far(self, rate: float) -> str:
+        """Return rate, and what else there is to tell."""
+        told = [f"{rate:,.0f} cells/s"]
+        if self._workers is not None:
+            told.append(counted(self._workers, "worker"))
+        counts = (("failed", self._failed), ("retried", self._retried), ("skipped", self._skipped))
+        return ", ".join(told + [f"{count:,} {what}" for what, count in counts if count])
 
 
 def what_failed(failure: CellFailure) -> str:

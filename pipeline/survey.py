@@ -30,7 +30,7 @@ DONE, FAILED, CHANGED, REDEFINED, NEW = (
 # Reason -> whether such cells run, and what it means.
 REASONS: dict[str, tuple[bool, str]] = {
     DONE: (False, "the row is there"),
-    FAILED: (True, "it is tried again"),
+    FAILED: (False, "--retry-failed tries again"),
     CHANGED: (True, "the row there is of another version of the simulator"),
     REDEFINED: (True, "the row there is of another definition of the design"),
     NEW: (True, "there is no row"),

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import InterruptedRunError, counted
+from pipeline import store
+from pipeline.errors import InterruptedRunError, RefusedError, counted
+from pipeline.fleet import Fleet
 from pipeline.plan import make_plan
 from pipeline.progress import Teller, what_failed
 from pipeline.provenance import model_version, provenance
@@ -38,6 +40,8 @@ class Outcome(NamedTuple):
     resumed, simulated, left : int
         Cells that had their row before; that got it now; that have neither row nor failure because the run was
         stopped.
+    skipped : int
+        Cells that failed in an earlier run and were not tried again; they are among the failures.
     failures : list of CellFailure
         Cells that have failed, sorted by id.
     seconds : float
@@ -52,14 +56,38 @@ class Outcome(NamedTuple):
     resumed: int
     simulated: int
     left: int
+    skipped: int
     failures: list[CellFailure]
     seconds: float
     checksum: str
     notes: list[str]
 
 
-def run_study(study: Study, path: Path, workers: int, *, quiet: bool = False) -> Outcome:
-    """Simulate the cells of a study that have no row yet, and store their rows.
+class Orders(NamedTuple):
+    """What a run is asked for besides its study.
+
+    Parameters
+    ----------
+    maxfail : int or None
+        So many failures stop the run, as the first Ctrl-C does.
+    retry_failed : bool
+        Cells that failed before are tried again.
+    force : bool
+        All cells are simulated, also those that have a row, which has to come out the same.
+    """
+
+    maxfail: int | None = None
+    retry_failed: bool = False
+    force: bool = False
+
+
+_NOTHING_ELSE = Orders()
+
+
+def run_study(
+    study: Study, path: Path, fleet: Fleet | int, orders: Orders = _NOTHING_ELSE, *, quiet: bool = False
+) -> Outcome:
+    """Simulate the cells of a study that have no row yet and did not fail before, and store their rows.
 
     Parameters
     ----------
@@ -67,8 +95,10 @@ def run_study(study: Study, path: Path, workers: int, *, quiet: bool = False) ->
         The question.
     path : Path
         The dataset's folder.
-    workers : int
-        Processes; 0 runs everything in this one.
+    fleet : Fleet or int
+        Who simulates; a number of local processes, 0 for this one alone.
+    orders : Orders
+        What else is asked for.
     quiet : bool
         No progress.
 
@@ -83,41 +113,105 @@ def run_study(study: Study, path: Path, workers: int, *, quiet: bool = False) ->
     """
     start = time.perf_counter()
     plan = make_plan(study, model_version())
-    failures: list[CellFailure] = []
     with Dataset(path, plan, provenance()) as dataset:
-        resumed = len(dataset.done)
-        if resumed < len(plan.cells):
-            _simulate(jobs_of(plan, dataset.done), dataset, failures, (workers, quiet))
-        failures.sort()
-        found = dataset.finish(failures)
-    simulated = len(dataset.done) - resumed
+        before = set(dataset.done)
+        failures = [] if orders.retry_failed or orders.force else _known_failures(dataset)
+        skipped = len(failures)
+        settled = set() if orders.force else before | {failure.cell_id for failure in failures}
+        found: set[str] = set()
+        jobs = jobs_of(plan, settled)
+        if jobs:
+            run = _Run(dataset, failures, found, orders)
+            try:
+                run.simulate(
+                    jobs, Fleet(fleet) if isinstance(fleet, int) else fleet, len(settled), quiet=quiet
+                )
+            except RefusedError:  # the cluster or the user ended it: what failed so far is known next time
+                dataset.note_failures(sorted(failures))
+                raise
+        failures = sorted(failure for failure in failures if failure.cell_id not in dataset.done)
+        summary = dataset.finish(failures)
     left = len(plan.cells) - len(dataset.done) - len(failures)
     seconds = time.perf_counter() - start
-    return Outcome(plan, resumed, simulated, left, failures, seconds, found, dataset.notes)
+    again = len(before - found)
+    return Outcome(plan, again, len(found), left, skipped, failures, seconds, summary, dataset.notes)
 
 
-def _simulate(jobs: list[Job], dataset: Dataset, failures: list[CellFailure], how: tuple[int, bool]) -> None:
-    """Run jobs and commit their rows as they come; ``how`` is the number of workers, and whether to be quiet."""
-    from pipeline.fanout import run_jobs  # noqa: PLC0415 - slow to import; a complete run needs no cluster
-    from pipeline.work import warm_up  # noqa: PLC0415 - as above, the simulator
+def _known_failures(dataset: Dataset) -> list[CellFailure]:
+    """Return the cells of the plan that failed in an earlier run and have no row."""
+    from pipeline.work import CellFailure  # noqa: PLC0415 - imports the simulator
 
-    workers, quiet = how
-    with (
-        Teller(sum(len(job.cells) for job in jobs), quiet=quiet) as teller,
-        _interrupts(teller.say) as stopped,
-    ):
+    known = store.failures(dataset.path)
+    names = CellFailure._fields
+    return [
+        CellFailure(*(failure[name] for name in names))
+        for failure in known
+        if dataset.lacks(failure["cell_id"])
+    ]
 
-        def deliver(reply: Reply) -> None:
-            dataset.add(reply.rows)
-            failures.extend(reply.failures)
-            teller.count(len(reply.rows), len(reply.failures))
 
-        warm_up()  # once, before workers start: they load what this compiles
-        teller.begin()
-        try:
-            run_jobs(jobs, workers, deliver, stopped)
-        finally:
-            dataset.flush()
+class _Run:
+    """Jobs to be run, and what comes of them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Takes the rows.
+    failures : list of CellFailure
+        Grows.
+    found : set of str
+        Grows by the ids of cells that got a row.
+    orders : Orders
+        When to stop.
+    """
+
+    def __init__(
+        self, dataset: Dataset, failures: list[CellFailure], found: set[str], orders: Orders
+    ) -> None:
+        self._dataset = dataset
+        self._failures = failures
+        self._found = found
+        self._orders = orders
+        self._failed = 0
+
+    def simulate(self, jobs: list[Job], fleet: Fleet, skipped: int, *, quiet: bool) -> None:
+        """Run jobs and commit their rows as they come."""
+        from pipeline.fanout import run_jobs  # noqa: PLC0415 - slow to import; a complete run needs no cluster
+        from pipeline.work import warm_up  # noqa: PLC0415 - as above, the simulator
+
+        cells = sum(len(job.cells) for job in jobs)
+        with Teller(cells, skipped, quiet=quiet) as teller, _interrupts(teller.say) as stopped:
+
+            def deliver(reply: Reply) -> None:
+                self._take(reply, teller)
+
+            def enough() -> bool:
+                return stopped() or self._too_many()
+
+            if not fleet.remote:
+                warm_up()  # once, before workers start: they load what this compiles
+            teller.begin()
+            try:
+                run_jobs(jobs, fleet, deliver, enough, teller)
+            finally:
+                self._dataset.flush()
+
+    def _take(self, reply: Reply, teller: Teller) -> None:
+        """Store what a batch gave."""
+        self._dataset.add(reply.rows)
+        self._found.update(row.cell_id for row in reply.rows)
+        self._failures.extend(reply.failures)
+        before = self._too_many()
+        self._failed += len(reply.failures)
+        teller.count(len(reply.rows), len(reply.failures))
+        if self._too_many() and not before:
+            teller.say(
+                f"stopping after {counted(self._failed, 'failure')} (--maxfail): what runs is finished and stored"
+            )
+
+    def _too_many(self) -> bool:
+        """Return whether as many cells have failed as may."""
+        return self._orders.maxfail is not None and self._failed >= self._orders.maxfail
 
 
 def jobs_of(plan: Plan, done: set[str]) -> list[Job]:
@@ -179,6 +273,8 @@ def outcome_lines(path: Path, outcome: Outcome) -> str:
     if outcome.simulated or outcome.failures or outcome.left:
         told = f"{outcome.simulated:,} simulated, {outcome.resumed:,} were done before, {len(outcome.failures):,} failed"
         left = f", {outcome.left:,} left" if outcome.left else ""
+        if outcome.skipped:
+            left = f" (of them {outcome.skipped:,} before; --retry-failed tries them again){left}"
         lines = [f"{name}: {counted(total, 'cell')}: {told}{left}; {outcome.seconds:.1f} s"]
     else:
         lines = [f"{name}: 0 cells simulated: all {total:,} were done before; {outcome.seconds:.1f} s"]

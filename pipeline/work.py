@@ -18,6 +18,8 @@ from simcore.simulate import simulate, warm_up
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simcore.events import IntArray, Trace
     from simcore.result import Result
 
@@ -97,17 +99,18 @@ class Reply(NamedTuple):
     seconds: float
 
 
-def run_batch(jobs: list[Job]) -> Reply:
-    """Simulate the cells of some traces."""
+def run_batch(jobs: list[Job], begin: Callable[[str], None] = lambda _: None) -> Reply:
+    """Simulate the cells of some traces; ``begin`` is told of each cell that it begins."""
     start = time.perf_counter()
     reply = Reply([], [], 0.0)
     for job in jobs:
-        _run_job(job, reply)
+        _run_job(job, reply, begin)
     return reply._replace(seconds=time.perf_counter() - start)
 
 
-def _run_job(job: Job, reply: Reply) -> None:
-    """Add a row or a failure for each cell of one trace."""
+def _run_job(job: Job, reply: Reply, begin: Callable[[str], None]) -> None:
+    """Add a row or a failure for each cell of one trace; making the trace is the first cell's matter."""
+    begin(job.cells[0][0])
     try:
         trace = make_trace(job)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the other traces of the batch can be run
@@ -118,6 +121,7 @@ def _run_job(job: Job, reply: Reply) -> None:
         return
     designs = known_designs(job.own_designs)
     for cell_id, design in job.cells:
+        begin(cell_id)
         try:
             result = simulate(trace, designs[design], GEOMETRIES[job.geometry])
             reply.rows.append(row_of(cell_id, result))

@@ -166,6 +166,10 @@ class Dataset:
             "cells that are no longer asked for (on the disk but not read)"
         )
 
+    def lacks(self, cell_id: str) -> bool:
+        """Return whether a cell is planned and has no row on the disk."""
+        return cell_id in self._cells and cell_id not in self.done
+
     def add(self, done: Sequence[CellRow]) -> None:
         """Take rows; they are on the disk FLUSH_SECONDS later at most, if more follow."""
         self._waiting += [(self._cells[row.cell_id], row) for row in done]
@@ -214,7 +218,7 @@ class Dataset:
         """Commit what waits, put the parts together if all is done, note failures; return the rows' checksum."""
         self.flush()
         try:
-            self._note_failures(failures)
+            self.note_failures(failures)
             complete = len(self.done) == len(self._cells)
             if complete:
                 self._compact()
@@ -227,7 +231,7 @@ class Dataset:
             raise self._refusal(error) from None
         return found
 
-    def _note_failures(self, failures: Sequence[CellFailure]) -> None:
+    def note_failures(self, failures: Sequence[CellFailure]) -> None:
         """Keep the causes of failed cells, or take away those of an earlier run."""
         if not failures:
             parts.remove(self.path, [self.path / store.FAILURES])

@@ -8,8 +8,9 @@ import pytest
 from distributed import KilledWorker
 
 from pipeline import fanout
+from pipeline.crew import NO_WORKER_SECONDS
 from pipeline.errors import ClusterError
-from pipeline.fanout import BATCH_SECONDS, LOST_BATCHES, NO_WORKER_SECONDS, WINDOW
+from pipeline.fanout import BATCH_SECONDS, LOST_BATCHES, WINDOW
 from pipeline.work import CellRow, Job, Reply
 
 
@@ -41,9 +42,12 @@ class Client:
     def __init__(self, fate):
         self.fate = fate
         self.futures = []
-        self.workers = {"one": {}}
+        self.workers = {"one": 1}
 
-    def submit(self, _function, batch, *, key, pure):
+    status = "running"
+
+    def submit(self, _function, batch, timeout, *, key, pure):
+        assert timeout is None
         assert not pure
         assert key not in {future.key for future in self.futures}
         future = self.fate(batch)
@@ -51,8 +55,12 @@ class Client:
         self.futures.append(future)
         return future
 
-    def scheduler_info(self):
-        return {"workers": self.workers}
+    def nthreads(self):
+        return self.workers
+
+    def run(self, function, *, workers, on_error):
+        assert on_error == "return"
+        return {address: function() for address in workers}
 
 
 def reply_to(batch, seconds=0.1):
@@ -84,7 +92,11 @@ def jobs(count, designs=2):
 def swept(client, given, workers=2, stopped=lambda: False):
     """Return the ids that got a row, and the failures."""
     replies = []
-    fanout._Sweep(client, given, workers, replies.append).run(stopped)
+    if client.workers:
+        client.workers = {str(number): 1 for number in range(workers)}
+    crew = fanout.Crew(client, fanout.Nobody())
+    crew.look(always=True)
+    fanout._Sweep(crew, given, None, replies.append).run(stopped)
     return (
         sorted(row.cell_id for reply in replies for row in reply.rows),
         [failure for reply in replies for failure in reply.failures],

@@ -16,6 +16,7 @@ from tiny_study import TINY_CELLS
 from pipeline import cli, rows, store
 from pipeline.errors import InterruptedRunError
 from pipeline.fanout import WORKER_DEATHS, run_jobs
+from pipeline.fleet import Fleet
 from pipeline.parts import part_files
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version
@@ -142,8 +143,8 @@ def test_interrupt_twice__stops_at_once_and_keeps_what_is_stored(write_study, tm
     study = load_study(write_study())
     simulated = []
 
-    def impatient(jobs, _workers, deliver, stopped):
-        run_jobs(jobs[:2], 0, deliver, stopped)
+    def impatient(jobs, _fleet, deliver, stopped, _watcher):
+        run_jobs(jobs[:2], Fleet(0), deliver, stopped)
         simulated.extend(cell_id for job in jobs[:2] for cell_id, _ in job.cells)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -215,7 +216,7 @@ def test_deadly_cell__is_found_and_named(write_study):
     jobs = jobs_of(plan, set())
     deadly = jobs[5]._replace(params=Deadly(jobs[5].params), cells=jobs[5].cells[:1])
     replies = []
-    run_jobs([*jobs[:5], deadly, *jobs[6:]], 2, replies.append, lambda: False)
+    run_jobs([*jobs[:5], deadly, *jobs[6:]], Fleet(2), replies.append, lambda: False)
     failures = [failure for reply in replies for failure in reply.failures]
     message = f"{WORKER_DEATHS} workers died over this cell alone: killed, crashed or out of memory"
     assert failures == [CellFailure(deadly.cells[0][0], "WorkerDied", message, "")]
