@@ -21,6 +21,7 @@ from pipeline.bench.command import bench
 from pipeline.calibration.command import calibrate
 from pipeline.calibration.predict_command import predict
 from pipeline.capture.command import capture, validate_capture
+from pipeline.dataset_commands import export, status, verify
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError, did_you_mean
 from pipeline.footprints.command import footprints
 from pipeline.traces.command import trace
@@ -107,14 +108,12 @@ def commands() -> None:
     """
 
 
-commands.add_command(bench)
-commands.add_command(validate)
-commands.add_command(calibrate)
-commands.add_command(predict)
-commands.add_command(capture)
-commands.add_command(validate_capture)
-commands.add_command(footprints)
-commands.add_command(trace)
+_COMMANDS = (
+    *(bench, validate, calibrate, predict, capture, validate_capture, footprints, trace),
+    *(status, verify, export),
+)
+for _command in _COMMANDS:
+    commands.add_command(_command)
 
 
 @commands.command()

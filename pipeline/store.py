@@ -17,7 +17,9 @@ have stay on the disk but are not read.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -117,6 +119,22 @@ def failures(path: Path | str) -> list[dict[str, str]]:
         return []
     except (ValueError, KeyError, TypeError):
         raise DatasetError(f"{file}: damaged; remove it; the cells that it names will be run again") from None
+
+
+def writer_of(path: Path | str) -> int | None:
+    """Return the number of the process that holds a dataset's lock, None if nobody does; 0 if it is not known."""
+    try:
+        handle = os.open(Path(path) / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(handle, 20).decode(errors="replace").strip()
+        return int(told) if told.isdigit() else 0
+    finally:
+        os.close(handle)
+    return None
 
 
 def committed(path: Path | str) -> set[str]:
