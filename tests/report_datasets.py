@@ -31,7 +31,7 @@ SMALL = {
 
 def make_dataset(folder: Path, **changes: Any) -> Path:
     """Run the small study with some keys replaced; return the dataset's folder."""
-    outcome = run_study(load_study(_written(folder, changes)), folder / "data", workers=0, quiet=True)
+    outcome = run_study(load_study(_written(folder, changes)), folder / "data", 0, quiet=True)
     assert not outcome.failures
     return folder / "data"
 
