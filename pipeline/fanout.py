@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, get_worker
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, get_worker
 
 from pipeline.crew import NO_WORKER_SECONDS, RESUME, Crew, Nobody
 from pipeline.errors import ClusterError, counted
@@ -90,10 +90,16 @@ def run_jobs(
             deliver(run_batch([job]))
         return
     watching = watcher or Nobody()
-    with _cluster(fleet) as client:
-        crew = Crew(client, watching)
-        crew.muster()
-        _Sweep(crew, jobs, fleet.timeout, deliver).run(stopped)
+    try:
+        with _cluster(fleet) as client:
+            crew = Crew(client, watching)
+            crew.muster()
+            _Sweep(crew, jobs, fleet.timeout, deliver).run(stopped)
+    except (OSError, CancelledError) as error:  # what a dataset's disk refuses comes as a DatasetError
+        why = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise ClusterError(
+            f"the connection to the scheduler is lost ({why}); is it still there? {RESUME}"
+        ) from None
 
 
 @contextmanager
@@ -103,19 +109,26 @@ def _cluster(fleet: Fleet) -> Iterator[Any]:
         with _connected(fleet) as client:
             yield client
         return
-    with (
-        dask.config.set(_CONFIG),
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=fleet.workers,
+    with dask.config.set(_CONFIG), _local(fleet.workers) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+        yield client
+
+
+def _local(workers: int) -> Any:
+    """Return a cluster of processes of this machine."""
+    try:
+        return LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",  # any free port; with None Dask tries 8787, whoever has it
             memory_limit=0,  # the simulator has limits of its own
             silence_logs=logging.CRITICAL,  # what goes wrong is told once, by us
-        ) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield client
+        )
+    except (RuntimeError, TimeoutError) as error:
+        raise ClusterError(
+            f"the workers do not start ({error}); the machine may be out of memory or processes; {RESUME}, perhaps with "
+            "fewer --workers"
+        ) from None
 
 
 @contextmanager
