@@ -49,11 +49,8 @@ _sets = click.option(
     help="Replace a value of the study, e.g. --set replicates=5 or --set workload.tree.anon_pages=600. Repeatable.",
 )  # fmt: skip
 _results = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The dataset. [default: results/<study name>]",
-)
+    "--results", type=click.Path(path_type=Path), metavar="DIR", help="The dataset. [default: results/<study name>]",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,11 +105,8 @@ def commands() -> None:
     """
 
 
-_COMMANDS = (
-    *(bench, validate, calibrate, predict, capture, validate_capture, footprints, trace),
-    *(status, verify, export),
-)
-for _command in _COMMANDS:
+_OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
+for _command in (*_OF_MACHINES, status, verify, export):
     commands.add_command(_command)
 
 

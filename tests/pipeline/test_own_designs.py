@@ -248,7 +248,7 @@ def test_docs__show_studies_that_are_valid(tmp_path):
     """Each example of the guide to studies is read, and defines what it says."""
     guide = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
-    needed = {"workload": "workload: tree\n", "designs": "designs: [linux24, vfork]\n"}
+    needed = {"workload": "workload: tree\n", "designs": "designs: [linux24, rmap25, vfork]\n"}
     own = []
     for number, example in enumerate(examples):
         path = tmp_path / f"{number}.yaml"
