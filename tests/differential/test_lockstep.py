@@ -56,8 +56,8 @@ def test_random_trace__is_equal(design):
 
 @pytest.mark.parametrize("design", LONG)
 def test_long_random_trace__is_equal(design):
-    """A trace of 100,000 events, in the deep run of 1,000,000: states, counts and act vectors every 5,000."""
-    recipe = Recipe(2002, 1_000_000 if DEEP else 100_000, tasks=8)
+    """A trace of 50,000 events, in the deep run of 1,000,000: states, counts and act vectors every 5,000."""
+    recipe = Recipe(2002, 1_000_000 if DEEP else 50_000, tasks=8)
     assert_lockstep(recipe.build(), ALL[design], WIDE, every=5_000, recipe=recipe)
 
 
