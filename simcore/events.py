@@ -58,6 +58,7 @@ KIND_MASK = 7
 EVENT_DTYPE = np.dtype(
     [(name, np.int64) for name in ("op", "task", "start", "count", "stride", "arg", "file", "offset")]
 )
+EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 
 
 class Mapping(NamedTuple):

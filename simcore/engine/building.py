@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.count import clear_acts
 from simcore.engine.forks import fork_mm
-from simcore.engine.lives import EVENT_WORDS, note_kin, save_levels
+from simcore.engine.lives import note_kin, save_levels
 from simcore.engine.refusals import DONE
 from simcore.engine.room import short_of_room
 from simcore.engine.verbs import do_event, do_rarer_event, map_image, run_first
-from simcore.events import Op
+from simcore.events import EVENT_WORDS, Op
 from simcore.heap import (
     BUILDING,
     MM_BUILT,
@@ -36,8 +36,6 @@ from simcore.units import unit
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
-
-    Plain = tuple[IntArray, IntArray, IntArray, IntArray]
 
 GROW, OVERRUN, RARE = -1, -2, -3  # what the loop returns beside DONE and a Refusal
 FIRST_RARE = Op.MPROTECT.value  # operations from here on are done by run_any

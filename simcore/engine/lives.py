@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give, take
 from simcore.engine.count import sample
-from simcore.events import EVENT_DTYPE, Op
+from simcore.events import EVENT_WORDS, Op
 from simcore.heap import (
     LIVES,
     LOG_AT,
@@ -63,9 +63,7 @@ from simcore.units import unit
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
-EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 READ, WRITE = Op.READ.value, Op.WRITE.value
-EXEC, EXIT = Op.EXEC.value, Op.EXIT.value
 MOST_STEPS = 1 << 13  # of all images together; a step has some 40 words
 MOST_BRANCHES = 16  # steps that may follow one step, since they are searched one after another
 ENOUGH = 2  # lives of children in a row that came out the same

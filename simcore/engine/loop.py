@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.engine.arena import give, take
+from simcore.engine.arena import give
 from simcore.engine.building import FIRST_RARE, GROW, OVERRUN, RARE, build, build_rarer
 from simcore.engine.count import (
     EXECS,
@@ -39,12 +39,12 @@ from simcore.engine.lives import (
     save_levels,
 )
 from simcore.engine.reclaiming import reclaim
-from simcore.engine.records import free_mm, new_mm, task_record
+from simcore.engine.records import free_mm, new_mm, take_mm, task_record
 from simcore.engine.refusals import DONE, mm_of, refusal
 from simcore.engine.room import short_of_room
-from simcore.engine.verbs import EVENT_WORDS, do_event, do_rarer_event, map_image, run_first
+from simcore.engine.verbs import do_event, do_rarer_event, map_image, run_first
 from simcore.engine.zap import UNMAP_ALL, take_away
-from simcore.events import Op
+from simcore.events import EVENT_WORDS, Op
 from simcore.heap import (
     BUILDING,
     LOGGED,
@@ -126,7 +126,8 @@ def run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
         if status != DONE:
             return status, at
         step = h[mm + MM_STEP]
-        save_levels(h)
+        if step or op == FORK:  # what may become a step
+            save_levels(h)
         h[LOGGED] = 0
         if h[mm + MM_PENDING]:
             run_first(h, mm)
@@ -142,7 +143,7 @@ def run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
             if op in (EXEC, EXIT):
                 _leave(h, task, op)
                 if op == EXEC:
-                    _exec(h, task, event[5], at, parts)
+                    _begin_life(h, mm_of(h, task), event[5], at, parts)
                     record(h, KIND_EXEC, 1)
                 mm = 0
             else:
@@ -187,7 +188,6 @@ def run_any(
             continue
         if status != DONE:
             return status, at
-        save_levels(h)
         h[LOGGED] = 0
         if event[0] == RECLAIM:
             h[RECLAIMS] += 1
@@ -209,6 +209,7 @@ def _run_rarer(
     """Discard, protect, or extend a stack, after what a first run of the task takes."""
     step = h[mm + MM_STEP]
     found = next_step(h, mm, event, trace[0], trace[1]) if step else 0
+    save_levels(h)
     note_kin(h, mm)
     if h[mm + MM_PENDING]:
         run_first(h, mm)
@@ -285,15 +286,19 @@ def _count(
         give(h, MM, mm)
         h[task_record(h, event[1]) + TASK_MM] = 0
     else:
-        _begin_life(h, mm, event[5], life_of(h, event[5], h[step + STEP_EVENT]), trace)
+        _begin_life(h, mm, event[5], h[step + STEP_EVENT], trace)
         clear_acts(h)
 
 
 @jit
 def _begin_life(
-    h: IntArray, mm: int, image: int, root: int, trace: tuple[IntArray, IntArray, IntArray, IntArray]
+    h: IntArray, mm: int, image: int, at: int, trace: tuple[IntArray, IntArray, IntArray, IntArray]
 ) -> None:
-    """Map an image into a new mm, or leave it unbuilt if it is known how lives with the image go on."""
+    """Map an image into a new mm, or leave it unbuilt if it is known how lives with the image go on.
+
+    ``at``: an event that execs it.
+    """
+    root = life_of(h, image, at)
     h[mm + MM_STEP] = root
     if root and h[root + STEP_FIRST] and h[root + STEP_SCORE] >= 0:
         h[EXECS] += 1
@@ -306,20 +311,11 @@ def _begin_life(
 
 
 @jit
-def _exec(
-    h: IntArray, task: int, image: int, at: int, trace: tuple[IntArray, IntArray, IntArray, IntArray]
-) -> None:
-    """Give a task's new mm the vmas of an image."""
-    _begin_life(h, mm_of(h, task), image, life_of(h, image, at), trace)
-
-
-@jit
 def _count_fork(h: IntArray, parent: int, task: int) -> None:
     """Count a fork that costs what the last one did, and leave the child unbuilt."""
     root = h[parent + MM_ROUND]
     count_step(h, root)
-    child = take(h, MM)
-    h[child] = 0  # the only word that a free mm needs
+    child = take_mm(h)
     h[child + MM_STEP] = root
     h[child + MM_KIN] = 1
     h[root + STEP_RUNNER] = child

@@ -98,10 +98,17 @@ def place_of(h: IntArray, number: int) -> int:
 
 
 @jit
-def new_mm(h: IntArray) -> int:
-    """Allocate an mm and its pgd; its slots and upper tables are empty."""
+def take_mm(h: IntArray) -> int:
+    """Return a record for an mm with nothing in it; nothing is counted."""
     mm = take(h, MM)
     h[mm] = 0  # the only word that a free mm needs
+    return mm
+
+
+@jit
+def new_mm(h: IntArray) -> int:
+    """Allocate an mm and its pgd; its slots and upper tables are empty."""
+    mm = take_mm(h)
     h[NOW_MMS] += 1
     upper_tables(h, 1)
     return mm

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simcore.events import EVENT_DTYPE, Op
+from simcore.events import EVENT_WORDS, Op
 from simcore.heap import EXTRA, MM, SHARE, TABLE, VECTOR, VMA, WORDS
 from simcore.jit import entry
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from simcore.engine.layout import Raw
     from simcore.events import IntArray
 
-EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 MMAP, READ, WRITE = Op.MMAP.value, Op.READ.value, Op.WRITE.value
 FORK, VFORK, EXEC, EXIT = Op.FORK.value, Op.VFORK.value, Op.EXEC.value, Op.EXIT.value
 MUNMAP, MPROTECT = Op.MUNMAP.value, Op.MPROTECT.value

@@ -31,7 +31,7 @@ from simcore.engine.protecting import protect
 from simcore.engine.sharing import copy_deferred, separate
 from simcore.engine.vmas import insert, move_start, new_vma, number_of, vma_from
 from simcore.engine.zap import DISCARD, UNMAP, take_away
-from simcore.events import EVENT_DTYPE, Op
+from simcore.events import EVENT_WORDS, Op
 from simcore.heap import MM_SLOTS, TABLE_COUNT, TOUCHES, VMA_END, VMA_SHIFT, VMA_START
 from simcore.jit import behind, jit
 from simcore.units import unit
@@ -39,7 +39,6 @@ from simcore.units import unit
 if TYPE_CHECKING:
     from simcore.events import IntArray
 
-EVENT_WORDS = EVENT_DTYPE.itemsize >> 3
 MMAP, MUNMAP, READ, WRITE = Op.MMAP.value, Op.MUNMAP.value, Op.READ.value, Op.WRITE.value
 MPROTECT, DONTNEED = Op.MPROTECT.value, Op.DONTNEED.value
 
