@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.prices import assumed_ns
 from pipeline.report.judged import compared_designs
@@ -33,7 +32,7 @@ def rescaled(digest: Digest, scale: float) -> Digest:
         costs=_scaled(model.costs, scale),
         object_rmap=_scaled(model.object_rmap, scale),
     )
-    return replace(digest, df=analysis.recost(digest.df, other), model=other, _standings={})
+    return digest.under(other)
 
 
 def _scaled(costs: dict[str, Cost], scale: float) -> dict[str, Cost]:

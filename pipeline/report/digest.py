@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -134,7 +134,24 @@ class Digest:
     table: pa.Table
     model: CostModel
     where: str = ""
-    _standings: dict[tuple[str, str], dict[str, Standing]] = field(default_factory=dict)
+
+    # What was reckoned of this digest; another one made from it begins anew.
+
+    @cached_property
+    def _standings(self) -> dict[tuple[str, str], dict[str, Standing]]:
+        return {}
+
+    @cached_property
+    def _priced(self) -> dict[str, Digest]:
+        return {}
+
+    def under(self, model: CostModel) -> Digest:
+        """Return the same counts under another cost model; nothing is simulated."""
+        if model is self.model:
+            return self
+        if model.digest not in self._priced:
+            self._priced[model.digest] = replace(self, df=analysis.recost(self.df, model), model=model)
+        return self._priced[model.digest]
 
     @property
     def at(self) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline import analysis
 from pipeline.report.assumptions import side
 from pipeline.report.judged import candidates, compared_designs
 from pipeline.report.tables import Table, by_family
@@ -25,13 +23,6 @@ def compared_models(model: CostModel) -> list[CostModel]:
     return [model, *(other for other in COST_MODELS.values() if other.digest != model.digest)]
 
 
-def under(digest: Digest, model: CostModel) -> Digest:
-    """Return the digest under another cost model; nothing is simulated."""
-    if model is digest.model:
-        return digest
-    return replace(digest, df=analysis.recost(digest.df, model), model=model, _standings={})
-
-
 def other_models(parts: Sequence[Digest]) -> str:
     """Say who does best under each cost model, and which designs change sides between them."""
     return each_slice(parts, _across)
@@ -40,7 +31,7 @@ def other_models(parts: Sequence[Digest]) -> str:
 def _across(digest: Digest) -> str:
     """Say it of one slice."""
     judged = {
-        model.name: {each.design: each for each in compared_designs(under(digest, model)) if each.ratio > 0}
+        model.name: {each.design: each for each in compared_designs(digest.under(model)) if each.ratio > 0}
         for model in compared_models(digest.model)
     }
     found = judged[digest.model.name]
@@ -72,7 +63,7 @@ def across_models(digest: Digest) -> Table | None:
     if digest.baseline is None:
         return None
     models = compared_models(digest.model)
-    found = [under(digest, model).standings(digest.baseline) for model in models]
+    found = [digest.under(model).standings(digest.baseline) for model in models]
     names = [name for name in digest.designs if name in found[0] and name != digest.baseline]
     if not names:
         return None

@@ -109,7 +109,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "facts": facts,
         "checksum": checksum(digest.table),
         "stamp": stamp(digest),
-        "verdict": verdict(digest),
+        "verdict": verdict(digest, parts),
         "scope": _scope(digest),
         "key": figures.key(digest),
         "slices": parts,

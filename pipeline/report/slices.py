@@ -60,7 +60,6 @@ def _at(digest: Digest, axis: Axis, point: object) -> Digest:
         digest,
         df=digest.df[digest.df[axis.column] == point],
         where=", ".join(filter(None, [digest.where, f"{axis.label} {plain(point)}"])),
-        _standings={},
     )
 
 

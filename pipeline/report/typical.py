@@ -77,7 +77,7 @@ def where_most_exec(parts: Sequence[Digest]) -> str:
 
 def _most_exec(digest: Digest, highest: float) -> str:
     """Return the change of each candidate on the typical cells with one exec ratio, cheapest first."""
-    there = replace(digest, df=digest.df[digest.df[EXECS] == highest], _standings={})
+    there = replace(digest, df=digest.df[digest.df[EXECS] == highest])
     found = sorted((each for each in compared_designs(there) if each.ratio > 0), key=lambda each: each.ratio)
     return spread_of([f"`{each.design}` {change(each.ratio)}" for each in found], "design")
 

@@ -103,7 +103,7 @@ def users_along(digest: Digest) -> list[Table]:
 
 def _at(digest: Digest, axis: Axis, point: object) -> Digest:
     """Return the cells with one value of an axis."""
-    return replace(digest, df=digest.df[digest.df[axis.column] == point], _standings={})
+    return replace(digest, df=digest.df[digest.df[axis.column] == point])
 
 
 def _fares_at(found: Spread | None) -> str:

@@ -46,9 +46,12 @@ class Statement(NamedTuple):
     text: str
 
 
-def verdict(digest: Digest) -> list[Statement]:
-    """Return the findings in the order in which a reader wants them; the first is always there."""
-    parts = slices(digest)
+def verdict(digest: Digest, parts: Sequence[Digest] | None = None) -> list[Statement]:
+    """Return the findings in the order in which a reader wants them; the first is always there.
+
+    ``parts`` are the slices of the digest, for who has them already.
+    """
+    parts = slices(digest) if parts is None else parts
     said = (
         ("In short", in_short(digest, parts)),
         ("Typical", each_slice(parts, typical_case)),
