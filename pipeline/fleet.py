@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.provenance import version_of
 from simcore.sources import source_digest
 
 if TYPE_CHECKING:
@@ -51,19 +51,11 @@ class Fleet(NamedTuple):
 
 def facts() -> dict[str, str]:
     """Return what a process would simulate with, as text by name; ``memory`` in bytes."""
-    found = {package: _version(package) for package in _PACKAGES}
+    found = {package: version_of(package) or "none" for package in _PACKAGES}
     found["python"] = platform.python_version()
     found["simulator"] = source_digest()
     found["memory"] = str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return found
-
-
-def _version(package: str) -> str:
-    """Return the installed version of a package."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "none"
 
 
 def mismatches(own: Mapping[str, str], theirs: Mapping[str, Mapping[str, str] | Exception]) -> list[str]:

@@ -24,7 +24,7 @@ def model_version() -> str:
 
 def provenance() -> dict[str, str]:
     """Return what made the rows, as text by name; equal on equal machines with equal software."""
-    made_by = {package: _version(package) for package in _PACKAGES}
+    made_by = {package: version_of(package) or "not installed as a package" for package in _PACKAGES}
     made_by["python"] = f"{platform.python_implementation()} {platform.python_version()}"
     made_by["host"] = f"{platform.system()} {platform.machine()}, {_cpu()}, {os.cpu_count()} logical CPUs"
     made_by["model_version"] = model_version()
@@ -32,12 +32,12 @@ def provenance() -> dict[str, str]:
     return made_by
 
 
-def _version(package: str) -> str:
-    """Return the installed version of a package."""
+def version_of(package: str) -> str | None:
+    """Return the installed version of a package, None if it is not installed as one."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed as a package"
+        return None
 
 
 def _cpu() -> str:

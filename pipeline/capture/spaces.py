@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Pages of huge page tables (hugetlb) have no leaf table; the simulator has no such pages, so those vmas are left out.
 # The kernel's own pages, vdso and vvar, are pages of a file that every program maps.
-_SIMULATED = {
+SIMULATED = {
     "anonymous": VmaKind.ANON,
     "heap": VmaKind.HEAP,
     "stack": VmaKind.STACK,
@@ -32,7 +32,7 @@ def space_of(what: Reading, parent: int, number: Callable[[Vma], int], *, forked
     """Return what is simulated of a process; ``number`` tells which file is behind a vma."""
     vmas, runs = [], []
     for vma, pages in zip(what.vmas, what.runs, strict=True):
-        kind = _SIMULATED.get(vma.kind)
+        kind = SIMULATED.get(vma.kind)
         if kind is None:
             continue
         vmas.append(Mapping(vma.start, vma.npages, kind, vma.writable, number(vma), vma.offset))

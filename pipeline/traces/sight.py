@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pipeline.capture.spaces import SIMULATED
 from simcore.events import VmaKind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from pipeline.capture.smaps import Vma
-
-_KINDS = {
-    "anonymous": VmaKind.ANON,
-    "heap": VmaKind.HEAP,
-    "stack": VmaKind.STACK,
-    "file_private": VmaKind.FILE_PRIVATE,
-    "file_shared": VmaKind.FILE_SHARED,
-    "shm": VmaKind.SHM,
-    "kernel": VmaKind.FILE_PRIVATE,
-}
 
 
 class Seen(NamedTuple):
@@ -61,7 +52,7 @@ class Sight(Protocol):
 
 def seen_of(vma: Vma) -> Seen | None:
     """Return a vma of smaps or maps as it is simulated; None for memory that has no leaf tables."""
-    kind = _KINDS.get(vma.kind)
+    kind = SIMULATED.get(vma.kind)
     if kind is None:
         return None
     of_file = kind in (VmaKind.FILE_PRIVATE, VmaKind.FILE_SHARED, VmaKind.SHM)

@@ -31,7 +31,7 @@ from simcore.workloads.found import (
     within,
     without,
 )
-from simcore.workloads.parameters import CAPTURE, INT, Parameter, Workload
+from simcore.workloads.parameters import CAPTURE, INT, Parameter, Workload, misfit
 from simcore.workloads.spaces import spaces_of
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def make(params: dict[str, Any], geometry: Geometry, _rng: np.random.Generator) 
 
 def tell(params: dict[str, Any], geometry: Geometry) -> Told:
     """Return the trace of a capture, and where in it the machine is at rest; raises as ``make``."""
-    misfit = fits(params, geometry)
-    if misfit is not None:
-        raise ValueError(misfit)
+    reason = fits(params, geometry)
+    if reason is not None:
+        raise ValueError(reason)
     found = found_in(spaces_of(params["file"]), geometry.entries)
     story = _Story(found, geometry.entries, params["written_before_exec"], params["parent_writes"])
     return story.tell()
@@ -95,18 +95,8 @@ def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
         found = spaces_of(params["file"])
     except ValueError as error:
         return str(error)
-    if found.page_bytes != geometry.page_bytes:
-        return (
-            f"the capture has pages of {found.page_bytes} bytes, geometry {geometry.name!r} of {geometry.page_bytes}; "
-            "the same size is needed; set geometry to that of the machine"
-        )
     highest = max((vma.start + vma.npages for space in found.spaces for vma in space.vmas), default=0)
-    if highest > geometry.user_pages:
-        return (
-            f"the capture maps pages up to {highest - 1}, geometry {geometry.name!r} ends at "
-            f"{geometry.user_pages - 1}; a geometry as wide as the machine's is needed; for most it is 'x86-64'"
-        )
-    return None
+    return misfit("the capture", found.page_bytes, highest, geometry)
 
 
 @dataclass(frozen=True)

@@ -78,3 +78,30 @@ class Workload:
 def defaults(workload: Workload) -> dict[str, Any]:
     """Return the workload's parameters with their default values."""
     return {parameter.name: parameter.default for parameter in workload.parameters}
+
+
+def misfit(found: str, page_bytes: int, end: int, geometry: Geometry) -> str | None:
+    """Return why what was found on a machine cannot be simulated in a geometry, None if it can.
+
+    Parameters
+    ----------
+    found : str
+        What it is, for the message, e.g. ``the capture``.
+    page_bytes : int
+        Of the machine's pages.
+    end : int
+        The page behind the last one mapped.
+    geometry : Geometry
+        The study's.
+    """
+    if page_bytes != geometry.page_bytes:
+        return (
+            f"{found} has pages of {page_bytes} bytes, geometry {geometry.name!r} of {geometry.page_bytes}; "
+            "the same size is needed; set geometry to that of the machine"
+        )
+    if end > geometry.user_pages:
+        return (
+            f"{found} maps pages up to {end - 1}, geometry {geometry.name!r} ends at "
+            f"{geometry.user_pages - 1}; a geometry as wide as the machine's is needed; for most it is 'x86-64'"
+        )
+    return None

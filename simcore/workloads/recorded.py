@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.events import Op, Trace
-from simcore.workloads.parameters import CHOICE, RECORDING, Parameter, Workload
+from simcore.workloads.parameters import CHOICE, RECORDING, Parameter, Workload, misfit
 from simcore.workloads.recording import recording_of
 
 if TYPE_CHECKING:
@@ -58,18 +58,8 @@ def fits(params: dict[str, Any], geometry: Geometry) -> str | None:
         found = recording_of(params["file"])
     except ValueError as error:
         return str(error)
-    if found.page_bytes != geometry.page_bytes:
-        return (
-            f"the recording has pages of {found.page_bytes} bytes, geometry {geometry.name!r} of {geometry.page_bytes}; "
-            "the same size is needed; set geometry to that of the machine"
-        )
     highest = max(_highest(found.rows), _highest(found.image_rows))
-    if highest > geometry.user_pages:
-        return (
-            f"the recording maps pages up to {highest - 1}, geometry {geometry.name!r} ends at "
-            f"{geometry.user_pages - 1}; a geometry as wide as the machine's is needed; for most it is 'x86-64'"
-        )
-    return None
+    return misfit("the recording", found.page_bytes, highest, geometry)
 
 
 def _highest(rows: Rows) -> int:
