@@ -34,7 +34,7 @@ from pipeline.workload_entries import (
 )
 from pipeline.yaml_marks import readings, written
 from simcore.costs import COST_MODELS
-from simcore.geometry import GEOMETRIES
+from simcore.geometry import GEOMETRIES, THP, with_thp
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -289,10 +289,25 @@ class _Check:
             key: values.text(given[key], at(key), *rule) for key, rule in texts.items() if key in given
         }
         found["geometry"] = values.choice(given["geometry"], GEOMETRIES, "geometry", at("geometry"))
+        thp = values.choice(given["thp"], THP, "value", at("thp"))
+        if found["geometry"] and thp and thp != "never":
+            found["geometry"] = self._with_thp(found["geometry"], thp)
         found["costs"] = values.choice(given["costs"], COST_MODELS, "cost model", at("costs"))
         found["seed"] = values.whole(given["seed"], 0, MAX_SEED, at("seed"))
         found["replicates"] = values.whole(given["replicates"], 1, MAX_REPLICATES, at("replicates"))
         return found
+
+    def _with_thp(self, geometry: str, thp: str) -> str:
+        """Return the name of a study's geometry with huge pages; a fault where it has none, or has them already."""
+        try:
+            return with_thp(geometry, thp)
+        except KeyError:
+            allowed = ", ".join(name for name, each in GEOMETRIES.items() if f"{name}-thp" in GEOMETRIES)
+            self.place.at("thp").fault(
+                f"is {thp!r}, but geometry {geometry} is not one of {allowed}, which can have huge pages; choose one, or "
+                "leave thp out"
+            )
+            return geometry
 
     def _size(self, found: dict[str, Any]) -> None:
         """Refuse more cells than a dataset can hold."""

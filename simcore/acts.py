@@ -86,6 +86,15 @@ ACTS: tuple[Act, ...] = (
     Act("pages_reclaimed", "pages that reclaim freed, anonymous ones and those of the page cache"),
     Act("pages_swapped_out", "anonymous pages that reclaim wrote to swap"),
     Act("pages_read_back", "pages read from swap, or from a file after reclaim had taken them: each is a major fault"),
+    Act("faults_huge", "minor faults that gave a directory entry a new huge page: an empty one, or one that held the huge zero page (do_huge_pmd_anonymous_page, do_huge_zero_wp_pmd)"),
+    Act("faults_huge_zero", "minor faults that put the huge zero page in an empty directory entry"),
+    Act("faults_huge_reuse", "minor faults that only made the directory entry of a huge page writable (do_huge_pmd_wp_page)"),
+    Act("huge_pages_allocated", "huge pages allocated and cleared; their pages are in no other act"),
+    Act("huge_pages_freed", "huge pages given back, once nothing maps a part of them any more"),
+    Act("huge_copied_fork", "directory entries of huge pages copied by fork, both sides made read-only (copy_huge_pmd); the table that each brings along is among leaf_tables_allocated"),
+    Act("huge_split", "directory entries of huge pages replaced by the table that was kept for it, with a pte for each page (__split_huge_pmd)"),
+    Act("huge_zapped", "directory entries of huge pages cleared by munmap, madvise, exec or exit (zap_huge_pmd)"),
+    Act("huge_changed_mprotect", "directory entries of huge pages made writable or read-only by mprotect (change_huge_pmd)"),
 )  # fmt: skip
 
 ACT: dict[str, int] = {act.name: index for index, act in enumerate(ACTS)}

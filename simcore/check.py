@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simcore.errors import TraceRefused
-from simcore.events import KIND_MASK, WRITABLE, Op, Trace, VmaKind
+from simcore.events import ADVISED, ANONYMOUS, KIND_MASK, TRACKED, WRITABLE, Op, Trace, VmaKind
 
 if TYPE_CHECKING:
     from simcore.events import IntArray
@@ -65,7 +65,9 @@ def _event_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
     )
     either = (events["arg"] == 0) | (events["arg"] == 1)
     faults += _say((op == Op.MPROTECT) & ~either, "arg is neither 0 (read-only) nor 1 (writable)")
-    faults += _say((op == Op.MMAP) & ~_well_mapped(events), "not a mapping: kind, file or offset is wrong")
+    faults += _say(
+        (op == Op.MMAP) & ~_well_mapped(events), "not a mapping: kind, flags, file or offset is wrong"
+    )
     return faults + _touch_faults(trace, geometry)
 
 
@@ -105,9 +107,11 @@ def _touch_faults(trace: Trace, geometry: Geometry) -> list[tuple[int, str]]:
 
 
 def _well_mapped(rows: npt.NDArray[np.void]) -> Mask:
-    """Return which MMAP rows name a kind, and a file exactly if the kind has one."""
+    """Return which MMAP rows name a kind, a file exactly if the kind has one, and no more than goes with the kind."""
     kind = rows["arg"] & KIND_MASK
-    known = (rows["arg"] & ~(KIND_MASK | WRITABLE) == 0) & (kind < len(VmaKind))
+    known = (rows["arg"] & ~(KIND_MASK | WRITABLE | ADVISED | TRACKED) == 0) & (kind < len(VmaKind))
+    known &= (rows["arg"] & TRACKED == 0) | (kind == VmaKind.FILE_SHARED)
+    known &= (rows["arg"] & ADVISED == 0) | np.isin(kind, ANONYMOUS)
     backed = (kind == VmaKind.FILE_PRIVATE) | (kind == VmaKind.FILE_SHARED) | (kind == VmaKind.SHM)
     filed = (rows["file"] >= 0) & (rows["offset"] >= 0)
     bare = (rows["file"] == -1) & (rows["offset"] == 0)
@@ -139,7 +143,7 @@ def _image_faults(trace: Trace, geometry: Geometry) -> list[str]:
     rows = trace.image_rows
     every = np.ones(len(rows), np.bool_)
     faults = _range_faults(rows, every, geometry) + _say(
-        ~_well_mapped(rows), "not a mapping: kind, file or offset is wrong"
+        ~_well_mapped(rows), "not a mapping: kind, flags, file or offset is wrong"
     )
     faults += _say(_is_shm(rows) & np.isin(rows["file"], _two_natured(trace)), _BOTH)
     said = [f"image row {index}: {what}" for index, what in faults]

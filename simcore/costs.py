@@ -135,6 +135,8 @@ _REFERENCE = 114  # half of what copying a pte takes beyond the visit
 _ZAP = 200  # clearing a pte and looking at its page
 _COUNT = 30  # a locked increment of a warm line
 
+_NO_HUGE = "Linux had no transparent huge pages then;"
+
 PC_2002 = CostModel(
     "pc-2002",
     "A 1 GHz Pentium III of 2002 with Linux 2.4 or 2.5. Slopes per pte come from two published tables; the rest is "
@@ -193,6 +195,15 @@ PC_2002 = CostModel(
         "refs_dropped": Cost(_REFERENCE, f"{ASSUMED}: as taking one"),
         "rmap_added": Cost(_COPY_AND_CHAIN - _COPY, f"{_MCCRACKEN}: slope with pte_chains less forktime's without, another machine and kernel"),
         "rmap_removed": Cost(_ZAP_AND_UNCHAIN - _ZAP - _LOOK - _REFERENCE, f"{_MCCRACKEN}: 1,725 ns of exit per pte, less zapping it and dropping its reference (assumed)"),
+        "faults_huge": Cost(1_000, f"{ASSUMED}: as faults_anon"),
+        "faults_huge_zero": Cost(1_000, f"{ASSUMED}: as faults_anon"),
+        "faults_huge_reuse": Cost(1_000, f"{ASSUMED}: as faults_anon"),
+        "huge_pages_allocated": Cost(512 * 7_000, f"{ASSUMED}: {_NO_HUGE} 2 MiB cleared at about 600 MB/s"),
+        "huge_pages_freed": Cost(2_000, f"{ASSUMED}: {_NO_HUGE} a block of pages to the buddy lists"),
+        "huge_copied_fork": Cost(_COPY, f"{ASSUMED}: {_NO_HUGE} as copying a pte"),
+        "huge_split": Cost(512 * 60, f"{ASSUMED}: {_NO_HUGE} 512 ptes written and their pages counted"),
+        "huge_zapped": Cost(_ZAP, f"{ASSUMED}: {_NO_HUGE} as ptes_zapped"),
+        "huge_changed_mprotect": Cost(20, f"{ASSUMED}: {_NO_HUGE} as ptes_changed_mprotect"),
         "tlb_flush_page": Cost(200, f"{ASSUMED}: invlpg and the refill"),
         "tlb_flush_range": Cost(500, f"{ASSUMED}: 2.4 reloads cr3 for a range"),
         "tlb_flush_mm": Cost(500, f"{ASSUMED}: a reload of cr3"),
@@ -218,6 +229,7 @@ _FIRST_WRITE, _COW_COPY, _COW_REUSE, _ZERO_READ = 1_800, 2_500, 800, 650
 _AROUND = 3_500
 _EXIT_SHARED, _EXIT_OWNED = 100, 260
 _SPAWN = 500_000
+_HUGE_WRITE, _HUGE_SPLIT, _HUGE_REUSE, _HUGE_GONE, _HUGE_ZAP = 222_000, 17_300, 1_300, 6_900, 700
 
 # What is assumed, for the split of those into acts.
 _LOOK_25, _REFERENCE_25, _COUNT_25, _PROTECT_25 = 1, 50, 15, 5
@@ -286,6 +298,15 @@ X86_64_2025 = CostModel(
         "refs_dropped": Cost(_REFERENCE_25, f"{ASSUMED}: as taking one"),
         "rmap_added": Cost(200, f"{ASSUMED}: a pte_chain element: one allocation and two cold lines"),
         "rmap_removed": Cost(200, f"{ASSUMED}: a pte_chain element: as adding one"),
+        "faults_huge": Cost(_ZERO_READ, f"{_HOST}: as faults_zero_page"),
+        "faults_huge_zero": Cost(_ZERO_READ, f"{_HOST}: as faults_zero_page; 2.5 us with its table"),
+        "faults_huge_reuse": Cost(_HUGE_REUSE - _FLUSH_25, f"{_HOST}: 1.3 us a reuse of a huge page, less the flush"),
+        "huge_pages_allocated": Cost(_HUGE_WRITE - _ZERO_READ - _FORK_TABLE - _COUNT_25, f"{_HOST}: 222 us a first write to a huge page, less the fault, the table and the count"),
+        "huge_pages_freed": Cost(_HUGE_GONE - _HUGE_ZAP - 300, f"{_HOST}: 6.9 us a huge page that madvise(DONTNEED) takes away, less entry and table"),
+        "huge_copied_fork": Cost(100, f"{_HOST}: 1.9 us a huge page at fork, nearly all of it its table"),
+        "huge_split": Cost(_HUGE_SPLIT - _COW_COPY, f"{_HOST}: 17.3 us a first write to a huge page that others map, less the copy of a page"),
+        "huge_zapped": Cost(_HUGE_ZAP - _REFERENCE_25 - _COUNT_25, f"{_HOST}: 1 us of exit for a huge page that others hold too, less its table, the reference and the count"),
+        "huge_changed_mprotect": Cost(200, f"{_HOST}: 0.2 us a huge page that mprotect changes"),
         "tlb_flush_page": Cost(_FLUSH_25, f"{_HOST}: 0.8 us a write that reuses its page, less a fault that flushes nothing"),
         "tlb_flush_range": Cost(300, f"{ASSUMED}: a few invlpg, or a reload of cr3"),
         "tlb_flush_mm": Cost(300, f"{ASSUMED}: a reload of cr3"),

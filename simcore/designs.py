@@ -46,6 +46,18 @@ AXES: dict[str, dict[str, str]] = {
         "frees_covered": "a table whose whole span lies in one vma and in the range of one madvise(DONTNEED) is freed",
         "ignored": "madvise(DONTNEED) does nothing",
     },
+    "mprotect": {
+        "faults": "a page of private memory that becomes writable again stays read-only until it is written, which is a fault",
+        "reopens": "so it does unless the page is known to be exclusive to the mm: then its pte becomes writable at once",
+    },
+    "dirty_tracking": {
+        "none": "a shared mapping may write to a page once it is mapped",
+        "notify": "where the file system tracks dirty pages, a shared mapping's pages are mapped read-only until they are written, which is a fault",
+    },
+    "thp": {
+        "none": "pages have one size",
+        "anon": "where the geometry says so, a fault on anonymous memory gives an empty directory entry a huge page if one vma covers its span, and keeps a table for it; fork copies the entry, a write to a huge page that others map splits it, a page of it is reused once nobody else maps any part",
+    },
     "file_tables": {
         "private": "each mm has tables of its own for file mappings",
         "shared": "mms share tables through the file where a shared or read-only mapping covers the whole table with the same pages at the same place in the table",
@@ -126,6 +138,9 @@ class Design:
     reclaim: str = "scan"
     fault_around: str = "none"
     dontneed: str = "keeps_tables"
+    mprotect: str = "faults"
+    dirty_tracking: str = "none"
+    thp: str = "none"
     file_tables: str = "private"
     wrprotect: str | None = None
     links: str | None = None
@@ -154,7 +169,7 @@ class Design:
 
     def _all_rules(self) -> list[tuple[bool, str]]:
         """Return every rule about combinations."""
-        return self._rules() + self._rules_of_protection() + self._rules_of_pages()
+        return self._rules() + self._rules_of_protection() + self._rules_of_pages() + self._rules_of_copies()
 
     def _rules(self) -> list[tuple[bool, str]]:
         """Return (whether it is broken, why and what to do) for each rule about combinations."""
@@ -264,6 +279,32 @@ class Design:
             ),
         ]
 
+    def _rules_of_copies(self) -> list[tuple[bool, str]]:
+        """Return the rules about what goes with forks that copy only, as ``_rules`` does."""
+        return [
+            (
+                self.mprotect == "reopens" and self.shares_tables,
+                (
+                    "mprotect 'reopens' pages that are exclusive to an mm, which is known of pages whose ptes fork copied, not "
+                    "of those whose table it linked; set mprotect to 'faults' or fork to 'copy'"
+                ),
+            ),
+            (
+                self.thp == "anon" and self.shares_tables,
+                (
+                    "thp 'anon' keeps a table for each huge page of each mm, so fork has none to link; set thp to 'none' or "
+                    "fork to 'copy'"
+                ),
+            ),
+            (
+                self.thp == "anon" and self.rmap == "pte_chain",
+                (
+                    "thp 'anon' maps many pages by one entry, which a pte_chain has no element for; set thp to 'none' or rmap "
+                    "to 'object'"
+                ),
+            ),
+        ]
+
     @property
     def shares_tables(self) -> bool:
         """Whether fork ever links a table."""
@@ -290,8 +331,14 @@ _LINK: dict[str, Any] = {
 _BY_PMD: dict[str, Any] = _LINK | {"wrprotect": "pmd", "source": "wrprotect", "zap": "whole"}
 _CHAIN: dict[str, Any] = {"rmap": "pte_chain", "reclaim": "rmap"}
 _OBJECT: dict[str, Any] = {"rmap": "object", "reclaim": "rmap"}
-# Since 2.6.14 fork leaves out what faults can rebuild, since 3.15 read faults map around.
-_MAINLINE: dict[str, Any] = {"inherit": "unfaultable", "fault_around": "64_kib", **_OBJECT}
+# Since 2.6.14 fork leaves out what faults can rebuild, since 2.6.19 shared mappings tell which pages are dirty, since 3.15
+# read faults map around.
+_MAINLINE: dict[str, Any] = {
+    "inherit": "unfaultable",
+    "fault_around": "64_kib",
+    "dirty_tracking": "notify",
+    **_OBJECT,
+}
 _MCCRACKEN: dict[str, Any] = (
     _BY_PMD | _CHAIN | {"shared_writes": "exempt_covered", "source": "wrprotect_if_two"}
 )
@@ -384,13 +431,13 @@ DESIGNS: dict[str, Design] = {
             name="shared_mmap", year=2005, merged=False,
             prose="Fork as in mainline; tables of file mappings are shared through the file, between unrelated mms as well.",
             origin="Dave McCracken, linux-kernel, 30 Aug 2005, shared page table patch for 2.6.13; Khalid Aziz, mshare, 2022 to 2026",
-            fork="copy", file_tables="shared", dontneed="frees_covered", **_MAINLINE,
+            fork="copy", file_tables="shared", dontneed="frees_covered", **(_MAINLINE | {"dirty_tracking": "none"}),
         ),
         Design(
             name="mainline", year=2025, merged=True,
-            prose="Fork copies only what a later fault could not rebuild; read faults map around; a madvise(DONTNEED) over a whole table frees it.",
-            origin="Linux 6.18, mm/memory.c: copy_page_range, vma_needs_copy, do_fault_around; mm/pt_reclaim.c",
-            fork="copy", dontneed="frees_covered", **_MAINLINE,
+            prose="Fork copies only what a later fault could not rebuild; read faults map around; a madvise(DONTNEED) over a whole table frees it; anonymous memory may have huge pages.",
+            origin="Linux 6.18, mm/memory.c: copy_page_range, vma_needs_copy, do_fault_around; mm/pt_reclaim.c; mm/huge_memory.c; mm/mprotect.c",
+            fork="copy", dontneed="frees_covered", mprotect="reopens", thp="anon", **_MAINLINE,
         ),
         Design(
             name="odf", year=2021, merged=False,

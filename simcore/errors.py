@@ -16,6 +16,7 @@ class Refusal(IntEnum):
     BORROWS = 6
     WAITS = 7
     NO_STACK = 8
+    HUGE_PAGES = 9
 
 
 _REASONS = {
@@ -25,6 +26,7 @@ _REASONS = {
     Refusal.NOT_MAPPED: "a page lies in no vma; only mapped pages can be touched; mmap it first",
     Refusal.NOT_WRITABLE: "a page lies in a read-only vma; writes need a writable one; read it or map it writable",
     Refusal.NO_STACK: "no stack begins within 1,048,576 pages above it; only a stack grows; mmap the pages",
+    Refusal.HUGE_PAGES: "reclaim of huge pages is not modelled; set thp to never, or leave reclaim out",
     Refusal.BORROWS: "the task borrows its parent's mm; after vfork a child may read, write, exec and exit; exec first",
     Refusal.WAITS: "the task waits for its vfork child; it runs again when the child execs or exits; end the vfork first",
 }  # fmt: skip

@@ -25,7 +25,7 @@ IntArray = npt.NDArray[np.int64]
 class Op(IntEnum):
     """What happens. The columns of an event that are not named are unused (0)."""
 
-    MMAP = 0  # start, count, arg = VmaKind | WRITABLE, file, offset
+    MMAP = 0  # start, count, arg = VmaKind | WRITABLE | ADVISED | TRACKED, file, offset
     MUNMAP = 1  # start, count
     READ = 2  # start, count, stride; with stride 0, start and count select a page list
     WRITE = 3  # as READ
@@ -50,8 +50,14 @@ class VmaKind(IntEnum):
     HEAP = 5  # anonymous memory of brk; some designs never link its tables
 
 
+ANONYMOUS = (VmaKind.ANON, VmaKind.STACK, VmaKind.HEAP)  # kinds without a file
 STACK_GROWTH_PAGES = 1 << 20  # a stack grows by at most so many pages at once
-WRITABLE = 8  # or'ed to the kind in ``arg`` of an MMAP: the vma may be written
+# Or'ed to the kind in ``arg`` of an MMAP.
+WRITABLE = 8  # the vma may be written
+ADVISED = 16  # anonymous memory of which madvise(MADV_HUGEPAGE) says that huge pages are welcome
+TRACKED = (
+    32  # a shared mapping of a file whose file system wants to know which pages are dirty (page_mkwrite)
+)
 KIND_MASK = 7
 
 # All columns int64, so that the array can be viewed as (n, 8) int64 by the engine.
@@ -65,7 +71,8 @@ class Mapping(NamedTuple):
     """One vma of an image or of an mmap: pages ``[start, start + npages)``.
 
     ``file`` numbers a file (or shm object) of the trace, -1 for anonymous memory and stacks;
-    ``offset`` is the file page that ``start`` maps.
+    ``offset`` is the file page that ``start`` maps. ``advised``: madvise(MADV_HUGEPAGE) follows at once, for anonymous
+    memory. ``tracked``: the file system tracks dirty pages, as ext4 does, not tmpfs; for shared mappings of files.
     """
 
     start: int
@@ -74,6 +81,8 @@ class Mapping(NamedTuple):
     writable: bool = True
     file: int = -1
     offset: int = 0
+    advised: bool = False
+    tracked: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +215,7 @@ class TraceBuilder:
 def _mmap_row(task: int, mapping: Mapping) -> tuple[int, ...]:
     """Return the MMAP event of a mapping."""
     arg = int(mapping.kind) | (WRITABLE if mapping.writable else 0)
+    arg |= (ADVISED if mapping.advised else 0) | (TRACKED if mapping.tracked else 0)
     return (Op.MMAP, task, mapping.start, mapping.npages, 0, arg, mapping.file, mapping.offset)
 
 

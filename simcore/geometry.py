@@ -13,9 +13,10 @@ The topmost level (the pgd) is one page per mm and is always there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _FAULT_AROUND_BYTES = 65536  # mm/memory.c
+THP = ("never", "always", "madvise")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Geometry:
         above the stack. Only workloads use them.
     pointer_bytes : int
         Bytes of a pointer; a pte_chain element is two of them.
+    thp : {"never", "always", "madvise"}
+        Where anonymous memory may have transparent huge pages, as large as the span of a leaf table: nowhere, everywhere,
+        or in mappings that are advised. As /sys/kernel/mm/transparent_hugepage/enabled; only designs that know them do.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Geometry:
     mmap_vpn: int
     stack_top_vpn: int
     pointer_bytes: int
+    thp: str = "never"
 
     def __post_init__(self) -> None:
         """Refuse a shape that no machine could have."""
@@ -65,6 +70,8 @@ class Geometry:
                 f"geometry {self.name!r}: entries is {self.entries}; a table has a power of two of them, since address "
                 "bits select one; write 512, 1024 or another power of two"
             )
+        if self.thp not in THP:
+            raise ValueError(f"geometry {self.name!r}: thp is {self.thp!r}; {', '.join(THP)} are allowed")
         if not 0 < self.user_pages <= self.entries**self.levels:
             raise ValueError(
                 f"geometry {self.name!r}: user_pages is {self.user_pages}; "
@@ -100,6 +107,23 @@ GEOMETRIES: dict[str, Geometry] = {
         Geometry("arm64-4k", 4 * _KIB, 512, 4, _ARM_4, 0x400, _ARM_4 // 4, _ARM_4, 8),
         Geometry("arm64-16k", 16 * _KIB, 2048, 3, _ARM_16, 0x100, _ARM_16 // 4, _ARM_16, 8),
         Geometry("arm64-64k", 64 * _KIB, 8192, 3, _ARM_64, 0x40, _ARM_64 // 4, _ARM_64, 8),
+    )
+}
+_HAVE_THP = ("x86-64", "x86-64-la57", "arm64-4k")  # where a huge page has 2 MiB
+
+
+def with_thp(name: str, thp: str) -> str:
+    """Return the name of a geometry of GEOMETRIES with huge pages as said; KeyError where there is none."""
+    found = name if thp == "never" else f"{name}-thp" if thp == "always" else f"{name}-thp-{thp}"
+    return GEOMETRIES[found].name
+
+
+GEOMETRIES |= {
+    each.name: each
+    for name in _HAVE_THP
+    for each in (
+        replace(GEOMETRIES[name], name=f"{name}-thp", thp="always"),
+        replace(GEOMETRIES[name], name=f"{name}-thp-madvise", thp="madvise"),
     )
 }
 

@@ -17,6 +17,9 @@ home of the table that it was copied from (row BASE, home TABLE_BASE) and, more 
 A home counts the holders of each of its frames in bit-sliced counters, one less than there are, so that frames of
 one table need none. A record that no slot points to lives on as a home while tables hold frames of it.
 
+A huge page is all frames of a home, which are in use until nobody holds any of them. A table is marked (TABLE_HUGE)
+while its directory entry maps a huge page; its rows say what a split would give.
+
 ========== =========================== ===================================================================
 region     words                       holds
 ========== =========================== ===================================================================
@@ -38,9 +41,9 @@ mm         9 + S + U                   first vma, vmas, populated slots, pending
                                        but charged, step that it has come to, step up to which it is built;
                                        table * 2 + writable for each place, 0 if empty; 1 for each upper table it has
 vma        10                          start, end, kind, writable, file, offset, slot number less place, anon_vma,
-                                       next
-table      15 + 5 R                    see TABLE_*: counts; then rows PRESENT, WRITE, OWN, USED, BASE
-extra      3 R                         rows ZERO, FILE, SWAP of a table that has such ptes
+                                       flags, next
+table      17 + 5 R                    see TABLE_*: counts; then rows PRESENT, WRITE, OWN, USED, BASE
+extra      4 R                         rows ZERO, FILE, SWAP, LOCKED of a table that has such ptes
 share      2 + R                       next, home; row of frames held
 slice      1 + R                       next; one bit of each counter
 vector     3 + acts                    next in its chain, kind, times; then the acts
@@ -80,8 +83,11 @@ TASKS_AT, PLACES_AT, SPANS_AT, FILES_AT, FILE_PAGES_AT, MASKS_AT, SIZE = range(2
     SILENT,  # 0 while it is, so that nothing is counted, else -1
     LOGGED,  # act vectors that the current event recorded
     ROOTS_AT,
-) = range(34, 53)
-SAVED, N_LEVELS = 53, 8  # levels before the current event
+    REOPENS,  # 1 if mprotect reopens exclusive pages
+    NOTIFIES,  # 1 if tracked shared mappings tell of a page's first write
+    THP,  # where anonymous memory may have huge pages: nowhere, everywhere, where advised
+) = range(34, 56)
+SAVED, N_LEVELS = 56, 8  # levels before the current event
 LOG_AT, LOG_MOST = (
     SAVED + N_LEVELS,
     8,
@@ -98,6 +104,7 @@ REUSE, REUSE_PROTECTED, COPIES = range(3)  # LAST_SHARER
 SOURCE_READ_ONLY, SOURCE_IF_TWO, SOURCE_WRPROTECT = range(3)  # SOURCE
 ZAP_UNSHARE, ZAP_EDGES, ZAP_WHOLE = range(3)  # ZAP; whole where fork never links
 CHARGE_EACH, CHARGE_OWNER, CHARGE_FORKER = range(3)  # CHARGE
+THP_ALWAYS, THP_MADVISE = 1, 2  # THP
 
 # arena
 MM, VMA, TABLE, EXTRA, SHARE, SLICE, VECTOR, STEP = range(8)
@@ -137,7 +144,7 @@ _OF_FAULTS = (
         "leaf_tables_unshared",
         "leaf_tables_reused",
     ),
-    *("upper_tables_allocated", "pmds_written"),
+    *("upper_tables_allocated", "pmds_written", "huge_pages_allocated", "huge_split"),
     *("ptes_visited_unshare", "ptes_copied_unshare", "ptes_wrprotected_unshare"),
 )
 ACT_ORDER = (*_OF_FAULTS, *(act.name for act in ACTS if act.name not in _OF_FAULTS))
@@ -155,9 +162,8 @@ FILE_FIRST, FILE_PAGES, FILE_LOW, FILE_VMAS, FILE_CACHED, FILE_EVICTED, FILE_TAB
 CACHED, EVICTED, FILE_PTE = 1, 2, 4
 FILE_PTE_SHIFT = 2  # by which a file page's word is shifted to give its ptes
 MM_VMA, MM_VMAS, MM_POPULATED, MM_PENDING, MM_ROUND, MM_KIN, MM_LEFT, MM_STEP, MM_BUILT, MM_SLOTS = range(10)
-VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_NEXT, VMA_WORDS = (
-    range(10)
-)
+VMA_START, VMA_END, VMA_KIND, VMA_WRITABLE, VMA_FILE, VMA_OFFSET, VMA_SHIFT, VMA_ANON, VMA_FLAGS = range(9)
+VMA_NEXT, VMA_WORDS = 9, 10
 
 TABLE_COUNT = 0  # slots that point to a linked table; else mms whose tables are equal and share this record
 TABLE_MARKED = 1
@@ -176,11 +182,14 @@ TABLE_GUESTS = 9  # shares of other tables in the frames of this home
 TABLE_SLICES = 10  # first slice of the counters of its frames
 TABLE_BASE, TABLE_SHARES, TABLE_EXTRA = 11, 12, 13
 TABLE_SEEN = 14  # the visit in which the table was last met
-TABLE_ROWS = 15
+TABLE_HUGE = 15  # 1 while the table is kept for a huge page, or for the huge zero page
+TABLE_FOLIO = 16  # of a home whose frames are a huge page: how many of them tables hold
+TABLE_ROWS = 17
 PRESENT, WRITE, OWN, USED, BASE = range(5)  # rows of a table; USED: frames of this home that any table holds
 N_TABLE_ROWS = 5
-ZERO, FILE, SWAP = range(3)  # rows of an extra record
-N_EXTRA_ROWS = 3
+# Rows of an extra record. LOCKED: read-only ptes that become writable with their vma, the page being exclusive or dirty.
+ZERO, FILE, SWAP, LOCKED = range(4)
+N_EXTRA_ROWS = 4
 SHARE_NEXT, SHARE_HOME, SHARE_ROW = range(3)
 SLICE_NEXT, SLICE_ROW = range(2)
 VECTOR_NEXT, VECTOR_KIND, VECTOR_TIMES, VECTOR_ACTS = range(4)

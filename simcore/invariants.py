@@ -35,6 +35,7 @@ def check_invariants(state: Snapshot, design: Design, geometry: Geometry) -> Non
         *recount.resident(),
         *(recount.isolation() if design.sound else ()),
         *recount.marks(),
+        *recount.huge_pages(),
         *recount.bytes_in_tables(design),
         *recount.pools(),
         *recount.reverse_mappings(design),
@@ -130,6 +131,26 @@ class _Recount:
                     if writable and vma and vma.kind not in (VmaKind.FILE_SHARED, VmaKind.SHM):
                         yield f"I5: table {table} of mm {key} is marked but pte {index} is writable"
 
+    def huge_pages(self) -> Iterator[str]:
+        """I5, for huge pages: a directory entry that maps one stands for all ptes of its table, alike, in one vma."""
+        for key, mm in self.live.items():
+            for slot, (table, _) in mm.slots.items():
+                view = self.state.tables[table]
+                if not view.huge:
+                    continue
+                first = slot * self.geometry.entries
+                vma = self._vma(mm, first)
+                if vma is None or vma.end < first + self.geometry.entries:
+                    yield f"I5: mm {key} maps slot {slot} by a huge page that no vma covers"
+                frames = [frame for frame, _ in view.ptes.values()]
+                folios = {self.state.frames[frame].folio if frame else 0 for frame in frames}
+                whole = any(folios) and len(set(frames)) == self.geometry.entries == len(frames)
+                zero = set(frames) == {0} and len(frames) == self.geometry.entries
+                if len(folios) != 1 or not (whole or zero):
+                    yield f"I5: table {table} is kept for a huge page, but its ptes map something else"
+                if len({writable for _, writable in view.ptes.values()}) != 1:
+                    yield f"I5: table {table} is kept for a huge page, but its ptes are not alike"
+
     def bytes_in_tables(self, design: Design) -> Iterator[str]:
         """I6: page-table bytes are tables in use times their size, as allocated and as charged."""
         page, levels = self.geometry.page_bytes, self.state.levels
@@ -165,8 +186,10 @@ class _Recount:
                 yield f"I7: used and free records do not tile the arena from {first} to {top}"
         frames = self.state.frames.values()
         held = [view for view in frames if view.kind == "shm" or (view.kind == "anon" and view.pte_mapcount)]
-        if len(held) != self.state.levels["pages"]:
-            yield f"I7: pages is {self.state.levels['pages']}, {len(held)} found"
+        folios = {view.folio for view in held if view.folio}
+        pages = sum(view.folio == 0 for view in held) + len(folios) * self.geometry.entries
+        if pages != self.state.levels["pages"]:
+            yield f"I7: pages is {self.state.levels['pages']}, {pages} found"
         cached = sum(view.kind == "cache" for view in frames)
         if cached != self.state.levels["cache_pages"]:
             yield f"I7: cache_pages is {self.state.levels['cache_pages']}, {cached} found"

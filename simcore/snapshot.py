@@ -20,6 +20,8 @@ class VmaView(NamedTuple):
     file: int
     offset: int
     anon_vma: int = 0
+    advised: bool = False
+    tracked: bool = False
 
 
 class MmView(NamedTuple):
@@ -51,7 +53,9 @@ class TableView(NamedTuple):
     """A leaf table: refcount, mark, and index -> (frame, writable) for each present pte; frame 0 is the zero page.
 
     ``swaps`` is index -> frame for swap entries; ``owner`` the mm charged for the table, where only one is;
-    ``through_file`` whether other mms may find the table through its file.
+    ``through_file`` whether other mms may find the table through its file; ``huge`` whether the directory entry maps
+    a huge page, and the table is kept for when it is split; ``reopen`` are the indices of read-only ptes that become
+    writable with their vma.
     """
 
     refcount: int
@@ -60,12 +64,15 @@ class TableView(NamedTuple):
     swaps: dict[int, int]
     owner: int | None = None
     through_file: bool = False
+    huge: bool = False
+    reopen: set[int] = set()  # noqa: RUF012 - never changed
 
 
 class FrameView(NamedTuple):
     """A page frame: "anon", "cache" or "shm"; file and page in it (-1 and 0 for anon); ptes that hold it.
 
-    ``swapcount`` is the number of swap entries that lead to an anonymous page, which is in memory if ptes hold it.
+    ``swapcount`` is the number of swap entries that lead to an anonymous page, which is in memory if ptes hold it;
+    ``folio`` the huge page that it is part of, 0 if of none.
     """
 
     kind: str
@@ -73,6 +80,7 @@ class FrameView(NamedTuple):
     page: int
     pte_mapcount: int
     swapcount: int = 0
+    folio: int = 0
 
 
 class Pool(NamedTuple):
@@ -144,7 +152,9 @@ class Snapshot:
                 vma._replace(anon_vma=anon_vmas.setdefault(vma.anon_vma, len(anon_vmas))) for vma in view.vmas
             )
             mm_rows.append((vmas, tuple(slots), tuple(sorted(view.uppers)), view.pending))
-        frame_rows = [self.frames[frame] for frame in frames if frame != 0]
+        folios: dict[int, int] = {0: 0}
+        views = [self.frames[frame] for frame in frames if frame != 0]
+        frame_rows = [view._replace(folio=folios.setdefault(view.folio, len(folios))) for view in views]
         unmapped = sorted(view for frame, view in self.frames.items() if frame not in frames)
         levels = tuple(sorted(self.levels.items()))
         rest = (levels, self.hand, tuple(sorted(self.evicted)))
@@ -160,4 +170,5 @@ class Snapshot:
             for index, (frame, writable, swap) in sorted(held.items())
         )
         owner = None if view.owner is None else mms[view.owner]
-        return view.refcount, view.marked, owner, view.through_file, ptes
+        reopen = tuple(sorted(view.reopen))
+        return view.refcount, view.marked, owner, view.through_file, view.huge, reopen, ptes

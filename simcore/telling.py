@@ -162,6 +162,35 @@ _RMAP_AT_ZAP = {
     "pte_chain": "Each pte that is cleared has its element searched on the page's pte_chain and removed.",
     "object": "Each pte that is cleared takes one from its page's mapcount.",
 }
+_THP_AT_FORK = {
+    "none": "",
+    "anon": "The directory entry of a huge page is copied as one, read-only on both sides, and the child gets a table to "
+    "keep for it.",
+}
+_THP_AT_READ = {
+    "none": "",
+    "anon": "Where huge pages are allowed, an empty directory entry of anonymous memory, whose span one vma covers, gets "
+    "the huge zero page.",
+}
+_THP_AT_WRITE = {
+    "none": "",
+    "anon": "Where huge pages are allowed, a write to such an entry gives it a huge page. A write to a read-only huge "
+    "page reuses it if nobody else maps any part of it; else the entry is split into ptes, and one page is copied.",
+}
+_THP_AT_ZAP = {
+    "none": "",
+    "anon": "A huge page in the range goes with its table; one that the range cuts is split first.",
+}
+_MPROTECT = {
+    "faults": "mprotect makes no pte of private memory writable: the next write to it is a fault.",
+    "reopens": "mprotect makes ptes of private memory writable again whose pages are known to be exclusive to the mm; "
+    "any other's next write is a fault.",
+}
+_DIRTY_TRACKING = {
+    "none": "A page of a shared mapping is writable once it is mapped.",
+    "notify": "Where the file system tracks dirty pages, a page of a shared mapping is writable only once written, "
+    "so that its first write is a fault of its own.",
+}
 _FILE_TABLES_AT_ZAP = {
     "private": "",
     "shared": "A table shared through the file stays with the others: it is dropped if nothing of the mm is left in its "
@@ -237,7 +266,7 @@ def _fork(design: Design) -> list[str]:
             _PAGE_REFS_AT_FORK[str(design.page_refs)],
             _CHARGE_AT_FORK[str(design.charge)],
         ]
-    said += [_RMAP_AT_FORK[design.rmap].format(linked=_rmap_of_links(design))]
+    said += [_THP_AT_FORK[design.thp], _RMAP_AT_FORK[design.rmap].format(linked=_rmap_of_links(design))]
     return [*said, _FILE_TABLES_AT_FORK[design.file_tables], _CREATION_AT_FORK[design.creation]]
 
 
@@ -254,7 +283,11 @@ def _rmap_of_links(design: Design) -> str:
 
 def _read_fault(design: Design) -> list[str]:
     """Tell what a read of an empty pte fills, and what it does to a linked table."""
-    said = [_FAULT_AROUND[design.fault_around], _FILE_TABLES_AT_FAULT[design.file_tables]]
+    said = [
+        _FAULT_AROUND[design.fault_around],
+        _FILE_TABLES_AT_FAULT[design.file_tables],
+        _THP_AT_READ[design.thp],
+    ]
     if design.shares_tables:
         refs = _REFS_OF_A_READ[str(design.page_refs)]
         said.append(_UNSHARE_ON[str(design.unshare_on)].format(refs=refs))
@@ -265,7 +298,13 @@ def _write_fault(design: Design) -> list[str]:
     """Tell what a write does to the page, and before that to a linked table."""
     if not design.shares_tables:
         alone = "Every table with private ptes is the mm's own, so that a write fault concerns one pte alone."
-        return [_COW, alone]
+        return [
+            _COW,
+            alone,
+            _THP_AT_WRITE[design.thp],
+            _MPROTECT[design.mprotect],
+            _DIRTY_TRACKING[design.dirty_tracking],
+        ]
     refs = _PAGE_REFS_AT_UNSHARE[str(design.page_refs)].format(element=_ELEMENT[design.rmap])
     return [
         _COW,
@@ -276,6 +315,8 @@ def _write_fault(design: Design) -> list[str]:
         _SHARED_WRITES[str(design.shared_writes)],
         _CHARGE_AT_UNSHARE[str(design.charge)],
         "A pte that becomes writable clears its table's mark." if "marked" in str(design.wrprotect) else "",
+        _MPROTECT[design.mprotect],
+        _DIRTY_TRACKING[design.dirty_tracking],
     ]
 
 
@@ -297,7 +338,12 @@ def _zap(design: Design) -> list[str]:
     ]
     if design.shares_tables:
         said += [_ZAP[str(design.zap)], _drop(design)]
-    return [*said, _RMAP_AT_ZAP[design.rmap], _FILE_TABLES_AT_ZAP[design.file_tables]]
+    return [
+        *said,
+        _THP_AT_ZAP[design.thp],
+        _RMAP_AT_ZAP[design.rmap],
+        _FILE_TABLES_AT_ZAP[design.file_tables],
+    ]
 
 
 def _drop(design: Design) -> str:

@@ -27,6 +27,8 @@ HYBRIDS: dict[str, Design] = {
         }),
         ("cow_and_vfork", "cow_pte", {"creation": "vfork"}),
         ("gt1", "mccracken_gt3", {"more_than": 1}),
+        ("huge_and_told", "linux24", {"thp": "anon", "mprotect": "reopens", "dirty_tracking": "notify"}),
+        ("told_exempt", "mccracken_fixed", {"dirty_tracking": "notify"}),
     )
 }  # fmt: skip
 ALL = DESIGNS | HYBRIDS

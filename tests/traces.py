@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from simcore import Mapping, Trace, TraceBuilder, VmaKind
-from simcore.events import Op
+from simcore.events import ANONYMOUS, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +112,10 @@ class RandomTrace:
             return
         writable = self.rng.random() < 0.8
         offset = self.rng.choice([0, 0, 1, 2]) + start % 8 if kind in FILE_OF else 0
-        self.builder.mmap(task, Mapping(start, count, kind, writable, FILE_OF.get(kind, -1), offset))
+        advised = kind in ANONYMOUS and self.rng.random() < 0.5
+        tracked = kind == VmaKind.FILE_SHARED and self.rng.random() < 0.7
+        file = FILE_OF.get(kind, -1)
+        self.builder.mmap(task, Mapping(start, count, kind, writable, file, offset, advised, tracked))
         if self._may(task, borrowed=False) and fresh:
             self.mapped[task] = self.mapped[task] | dict.fromkeys(pages, (writable, kind == VmaKind.STACK))
 

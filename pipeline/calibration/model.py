@@ -24,6 +24,9 @@ _LIKE: dict[str, tuple[str, ...]] = {
     "faults_table_only": ("faults_zero_page",),
     "faults_swap": ("faults_file_map",),
     "vmas_split": ("vmas_copied",),
+    "faults_huge": ("faults_zero_page",),
+    "faults_huge_zero": ("faults_zero_page",),
+    "faults_huge_reuse": ("faults_zero_page",),
 }
 # Acts that no script does: the number of the shipped model, times what a like act takes here and takes there.
 _SCALED: dict[str, str] = {
@@ -36,6 +39,12 @@ _SCALED: dict[str, str] = {
     "pages_reclaimed": "pages_freed",
     "pages_swapped_out": "faults_zero_page",
     "pages_read_back": "faults_zero_page",
+    "huge_pages_allocated": "pages_zeroed",
+    "huge_pages_freed": "pages_freed",
+    "huge_copied_fork": "refs_taken",
+    "huge_split": "ptes_copied_fork",
+    "huge_zapped": "ptes_zapped",
+    "huge_changed_mprotect": "ptes_changed_mprotect",
 }
 _CHAINS = {"rmap_added": "refs_taken", "rmap_removed": "refs_dropped"}
 _LIMITS = (

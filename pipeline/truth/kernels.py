@@ -48,6 +48,8 @@ class Kernel:
         Minor faults of the measuring program itself, by event and verb.
     base_kib : dict of str to int
         Its VmPTE by how the process came to be: ``start``, ``fork``, ``exec``.
+    thp : str
+        Whether mappings that ask for huge pages got some: ``never`` or ``madvise``.
     scripts : dict of str to list of Row
         By name.
     """
@@ -57,6 +59,7 @@ class Kernel:
     design: Design
     constant_faults: dict[str, int]
     base_kib: dict[str, int]
+    thp: str
     scripts: dict[str, list[Row]]
 
 
@@ -97,7 +100,7 @@ def load(name: str) -> Kernel:
     if head["axes"]:
         design = derived(f"{head['design']}_then", design, head["axes"])
     rows: dict[str, list[Row]] = {each["scenario"]: [Row(*row) for row in each["steps"]] for each in scripts}
-    return Kernel(name, head["kernel"], design, head["constant_faults"], head["base_kib"], rows)
+    return Kernel(name, head["kernel"], design, head["constant_faults"], head["base_kib"], head["thp"], rows)
 
 
 def compare(kernel: Kernel, engine: str = "fast") -> Comparison:
@@ -106,7 +109,7 @@ def compare(kernel: Kernel, engine: str = "fast") -> Comparison:
     excused = {(each.script, step): each for each in LEFT_OUT.get(kernel.name, ()) for step in each.steps}
     needed: set[LeftOut] = set()
     for name, rows in kernel.scripts.items():
-        seen = simulate_script([_step(row) for row in rows], kernel.design, engine)
+        seen = simulate_script([_step(row) for row in rows], kernel.design, engine, kernel.thp)
         for number, (row, here) in enumerate(zip(_bare(kernel, rows), seen, strict=True)):
             steps += 1
             found = (here.minor_faults, here.vmpte_kib)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _FOLIOS = "the file lay in the page cache in large folios, which fault-around maps whole; the model has pages of one size"
-_NOTIFY = "the file system tracks dirty pages: the first write to a page that is mapped is a fault; the model has no such"
-_BOTH = f"{_FOLIOS}; {_NOTIFY}"
-_HUGE = "transparent huge pages were on for this mapping; the model has none"
 _LOST = "a fault of that kernel: it drops a whole shared table, and the neighbours' pages; the design is modelled without"
 
 
@@ -25,9 +22,8 @@ LEFT_OUT: dict[str, tuple[LeftOut, ...]] = {
         LeftOut("filepriv_64M_read", (2, 5), _FOLIOS),
         LeftOut("filepriv_64M_write1", (2,), _FOLIOS),
         LeftOut("filero_4M_read", (2, 5), _FOLIOS),
-        LeftOut("fileshared_4M", (2, 3, 6, 7), _BOTH),
+        LeftOut("fileshared_4M", (2, 6), _FOLIOS),
     ),
-    "linux-6.1.192": (LeftOut("thp_4M", (2,), _HUGE),),
     "linux-6.0.6-sharing": (
         LeftOut("chk_mprotect_parent", (6, 9, 10), _LOST),
         LeftOut("chk_partial_dontneed_parent", (5, 6), _LOST),

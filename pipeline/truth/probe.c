@@ -3,7 +3,8 @@
  * Compiled and started by pipeline/truth/probe.py: probe FILES, where FILES is how many files there are to map. Reads
  * lines "PROCESS VERB WORD ..." on standard input, numbers in decimal but page numbers in hexadecimal:
  *
- *   A map KIND PAGE COUNT FILE     KIND: 0 anonymous, 1 private file, 2 read-only, 3 shared file, 4 shm, 5 stack
+ *   A map KIND PAGE COUNT FILE HUGE    KIND: 0 anonymous, 1 private file, 2 read-only, 3 shared file, 4 shm, 5 stack;
+ *                                      HUGE: 1 if it may have huge pages, else 0
  *   A unmap PAGE COUNT             A dontneed PAGE COUNT         A protect PAGE COUNT WRITABLE
  *   A read PAGE COUNT STRIDE       A write PAGE COUNT STRIDE     A grow PAGE
  *   A fork B     A spawn B         A exec      A exit            A nop
@@ -11,8 +12,8 @@
  * and prints for each step: minor faults of the process in it, VmPTE in KiB, resident and anonymous KiB between 1 and
  * 2 TiB afterwards, nanoseconds, errno, nanoseconds of processor time, and what the process has outside of 1 to 2 TiB:
  * vmas and anonymous KiB. Each process warms its own stack and data before every step, so that they do not fault in
- * it. At exit the process is looked at before. Transparent huge pages and random addresses are off; all processes run
- * on one processor. Processor time does not count what others do there meanwhile: that of an exec runs until the new
+ * it. At exit the process is looked at before. Random addresses are off, and transparent huge pages are where nothing
+ * asks for them; all processes run on one processor. Processor time does not count what others do there meanwhile: that of an exec runs until the new
  * program is at its first line, with its faults; that of an exit until nothing but a zombie is left.
  */
 #define _GNU_SOURCE
@@ -40,7 +41,7 @@ static const char *const verbs[VERBS] = {"map", "unmap", "protect", "dontneed", 
 
 /* What the controller asks for and what the process answers; in memory that all of them map. */
 struct board {
-    int verb, extra, child;
+    int verb, extra, child, huge;
     uint64_t page, count, stride;
     long faults, ns, cpu, error;
     pid_t self, born;
@@ -96,6 +97,7 @@ static void map(const struct board *asked) {
     void *got = mmap(at, asked->count * PAGE, kind == 2 ? PROT_READ : PROT_READ | PROT_WRITE,
                      flags[kind] | MAP_FIXED_NOREPLACE, of_file ? file_fd(asked->child) : -1, 0);
     if (got != at) board->error = errno ? errno : EEXIST;
+    else madvise(at, asked->count * PAGE, asked->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);  /* fails where there are none */
 }
 
 /* Touch stack, data and the paths that every step takes, so that they are this process's own and writable. */
@@ -273,7 +275,6 @@ static void begin(int files) {
         die("fixed addresses");
     }
     stay_on_one_processor();
-    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
     int ends[2], fd = memfd_create("board", 0);
@@ -310,7 +311,7 @@ int main(int count, char **words) {
         if (sscanf(line, " %c %15s %199[^\n]", &process, verb, rest) < 2) continue;
         for (int known = 0; known < VERBS; known++) if (!strcmp(verb, verbs[known])) asked.verb = known;
         int me = process - 'A';
-        if (asked.verb == MAP) sscanf(rest, "%d %lx %lu %d", &asked.extra, &asked.page, &asked.count, &asked.child);
+        if (asked.verb == MAP) sscanf(rest, "%d %lx %lu %d %d", &asked.extra, &asked.page, &asked.count, &asked.child, &asked.huge);
         else if (asked.verb == PROTECT) sscanf(rest, "%lx %lu %d", &asked.page, &asked.count, &asked.extra);
         else if (asked.verb == FORK || asked.verb == SPAWN) sscanf(rest, "%c", &child), asked.child = child - 'A';
         else sscanf(rest, "%lx %lu %lu", &asked.page, &asked.count, &asked.stride);

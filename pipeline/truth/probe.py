@@ -150,7 +150,9 @@ def _translated(step: str) -> str:
     """Return a step as the program reads it."""
     name, verb, *rest = step.split()
     if verb == "map":
-        words = [str(_KINDS[rest[0]]), f"{page_at(rest[1]):x}", str(pages_of(rest[2])), *(rest[3:] or ["0"])]
+        huge = "thp" in rest
+        words = [str(_KINDS[rest[0]]), f"{page_at(rest[1]):x}", str(pages_of(rest[2]))]
+        words += ["0", "1"] if huge else [*(rest[3:] or ["0"]), "0"]
     elif verb in ("unmap", "dontneed"):
         words = [f"{page_at(rest[0]):x}", str(pages_of(rest[1]))]
     elif verb == "protect":

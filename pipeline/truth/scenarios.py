@@ -32,16 +32,20 @@ def scenarios(seed: int = 0) -> dict[str, Script]:
         _stacks(),
         _places(),
         _large(),
+        _protections(),
+        _huge_pages(),
     ):
         found |= dict(more)
-    return found | {f"random_{seed}_{number}": random_script(seed, number) for number in range(_RANDOM)}
+    found |= {f"random_{seed}_{number}": random_script(seed, number) for number in range(_RANDOM)}
+    return found | {
+        f"huge_{seed}_{number}": random_script(seed, number, huge=True) for number in range(_RANDOM)
+    }
 
 
 def region(kind: str, pages: int, *, page: int = 0, name: str = "A") -> str:
-    """Return the step that maps so many pages, ``page`` pages behind BASE; files are number 0."""
-    return f"{name} map {kind} {BASE + page * PAGE:#x} {pages * 4}k" + (
-        " 0" if kind.startswith("file") else ""
-    )
+    """Return the step that maps so many pages, ``page`` pages behind BASE; files are number 0, "huge" is advised."""
+    words = " 0" if kind.startswith("file") else " thp" if kind == "huge" else ""
+    return f"{name} map {'anon' if kind == 'huge' else kind} {BASE + page * PAGE:#x} {pages * 4}k{words}"
 
 
 def touch(name: str, verb: str, pages: int, stride: int = 1, page: int = 0) -> str:
@@ -204,9 +208,74 @@ def _large() -> Iterator[tuple[str, Script]]:
         yield f"anon_1G_{name}", [*script, touch("A", "write", 2000), "A exit"]
 
 
-def random_script(seed: int, number: int) -> Script:
-    """Return a random script of 8 to 30 steps over a few vmas that never touch each other."""
-    return _Dice(random.Random(f"{seed}/{number}")).script()  # noqa: S311 - no secret
+def _protections() -> Iterator[tuple[str, Script]]:
+    """Yield memory that becomes read-only and writable again: pages of one's own, and such as a child has or had."""
+    for part, (first, count) in {"all": (0, 1024), "part": (100, 500)}.items():
+        for who, forks in {"alone": [], "shared": ["A fork B"], "left": ["A fork B", "B exit"]}.items():
+            script = [region("anon", 1024), touch("A", "write", 900), *forks, touch("A", "write", 300)]
+            script += [f"A protect {BASE + first * PAGE:#x} {count * 4}k {how}" for how in ("r", "rw")]
+            yield f"reopen_{part}_{who}", [*script, touch("A", "write", 1024), "A exit"]
+    script = [region("shm", 600), touch("A", "write", 300), f"A protect {BASE:#x} 2400k r"]
+    yield "reopen_shm", [*script, f"A protect {BASE:#x} 2400k rw", touch("A", "write", 600), "A exit"]
+
+
+def _huge_pages() -> Iterator[tuple[str, Script]]:
+    """Yield transparent huge pages: written, shared by forks, split by writes and by holes, reused, only read."""
+    begun = [region("huge", 1024), touch("A", "write", 1024)]
+    rest = [touch("A", "write", 1024), "A exit"]
+    for name, steps in {
+        "child_writes": ["A fork B", touch("B", "write", 1, page=5), touch("B", "write", 1024), "B exit"],
+        "parent_splits": ["A fork B", touch("A", "write", 1, page=3), "B exit"],
+        "both_split": ["A fork B", touch("B", "write", 1), touch("A", "write", 1, page=7), "B exit"],
+        "reused": ["A fork B", "B exec", touch("A", "write", 1, page=700), "B exit"],
+        "three": [
+            "A fork B",
+            "A fork C",
+            touch("B", "write", 1, page=3),
+            touch("C", "write", 9),
+            "C exit",
+            "B exit",
+        ],
+        "three_deep": [
+            "A fork B",
+            "B fork C",
+            touch("C", "write", 2),
+            touch("B", "write", 2),
+            "C exit",
+            "B exit",
+        ],
+        "hole": [
+            f"A unmap {BASE + 10 * PAGE:#x} 8k",
+            f"A map anon {BASE + 10 * PAGE:#x} 8k",
+            "A fork B",
+            "B exit",
+        ],
+        "dontneed_part": [f"A dontneed {BASE + 10 * PAGE:#x} 8k"],
+        "dontneed_all": [f"A dontneed {BASE:#x} 2M", "A nop"],
+        "dontneed_child": ["A fork B", f"B dontneed {BASE:#x} 2M", touch("B", "write", 1024), "B exit"],
+        "dontneed_halves": [f"A dontneed {BASE + at * PAGE:#x} 1M" for at in (0, 256)],
+        "protect": [f"A protect {BASE:#x} 4M {how}" for how in ("r", "rw")],
+        "protect_part": [f"A protect {BASE:#x} 4k {how}" for how in ("r", "rw")],
+        "protect_shared": ["A fork B", *(f"A protect {BASE:#x} 4M {how}" for how in ("r", "rw"))],
+    }.items():
+        yield f"huge_{name}", [*begun, *steps, *rest]
+    left = ["A fork B", touch("B", "write", 1, page=3), "A exit", touch("B", "write", 1024), "B exit"]
+    yield "huge_parent_leaves", [*begun, *left]
+    for pages in (300, 512, 1500):
+        yield (
+            f"huge_unaligned_{pages}",
+            [region("huge", pages, page=100), touch("A", "write", pages, page=100), "A exit"],
+        )
+    zero = [region("huge", 1024), touch("A", "read", 1024), "A fork B", touch("B", "write", 600), "B exit"]
+    yield "huge_zero", [*zero, touch("A", "write", 3), *rest]
+    yield "huge_zero_hole", [*zero[:2], f"A dontneed {BASE:#x} 4k", touch("A", "read", 1024), *rest]
+    yield "huge_zero_protect", [*zero[:2], *(f"A protect {BASE:#x} 4M {how}" for how in ("r", "rw")), *rest]
+
+
+def random_script(seed: int, number: int, *, huge: bool = False) -> Script:
+    """Return a random script of 8 to 30 steps over a few vmas that never touch each other; with huge pages if asked."""
+    name = f"{seed}/{number}/huge" if huge else f"{seed}/{number}"
+    return _Dice(random.Random(name), huge=huge).script()  # noqa: S311 - no secret
 
 
 class _Dice:
@@ -215,8 +284,9 @@ class _Dice:
     _VERBS = ("map", "unmap", "dontneed", "read", "write", "fork", "exit")
     _WEIGHTS = (4, 1.2, 1.5, 5, 6, 2.5, 1)
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, huge: bool = False) -> None:
         self.rng = rng
+        self.kinds = ["huge", "huge", "anon", "shm"] if huge else ["anon", "anon", "anon", *_KINDS[1:]]
         self.has: dict[str, dict[int, tuple[int, str]]] = {"A": {}}
         self.names = list("BCDEFG")
         self.steps: Script = []
@@ -236,7 +306,7 @@ class _Dice:
         pages = self.rng.choice([1, 5, 30, 200, 512, 700, 1024])
         if any(page < end + 1 and first < page + pages + 1 for first, (end, _) in self.has[name].items()):
             return
-        kind = self.rng.choice(["anon", "anon", "anon", *_KINDS[1:]])
+        kind = self.rng.choice(self.kinds)
         self.steps.append(region(kind, pages, page=page, name=name))
         self.has[name][page] = (page + pages, kind)
 

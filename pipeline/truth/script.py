@@ -3,7 +3,8 @@
 A step names a process by a capital letter (the first one is A) and says what it does::
 
     A map anon 0x10000000000 4M        anon, filepriv, filero, fileshared, shm, shanon or stack; a number behind the
-                                       size names the file, so that others can map the same one
+                                       size names the file, so that others can map the same one; thp behind it
+                                       asks for huge pages, ext4 says that the file system tracks dirty pages
     A write 0x10000000000 512 2        pages from an address on, and the stride in pages (1 if left out); or read
     A unmap 0x10000000000 1M           or dontneed
     A protect 0x10000000000 4M r       or rw
@@ -137,7 +138,8 @@ class _Teller:
         named = rest[3:] and rest[3].isdigit()
         self._files += 1
         file = -1 if kind in (VmaKind.ANON, VmaKind.STACK) else int(rest[3]) if named else self._files
-        self.builder.mmap(task, Mapping(page_at(rest[1]), pages_of(rest[2]), kind, writable, file))
+        flags = {"advised": "thp" in rest, "tracked": "ext4" in rest and kind == VmaKind.FILE_SHARED}
+        self.builder.mmap(task, Mapping(page_at(rest[1]), pages_of(rest[2]), kind, writable, file, **flags))
 
     def _bear(self, parent: int, name: str, *, shares: bool) -> None:
         """Make a child."""

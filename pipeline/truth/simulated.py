@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.truth.script import tell
 from simcore import GEOMETRIES
+from simcore.geometry import with_thp
 from simcore.simulate import start
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ class Seen(NamedTuple):
     anon_pages: int
 
 
-def simulate_script(steps: Sequence[str], design: Design, engine: str = "fast") -> list[Seen]:
+def simulate_script(
+    steps: Sequence[str], design: Design, engine: str = "fast", thp: str = "madvise"
+) -> list[Seen]:
     """Return what each step shows; a step ``born A fork B`` shows the child of the step before it.
+
+    ``thp`` says whether mappings that ask for huge pages get some: "madvise" or "never".
 
     Raises
     ------
@@ -43,7 +48,7 @@ def simulate_script(steps: Sequence[str], design: Design, engine: str = "fast") 
         A step cannot happen.
     """
     told = tell([step for step in steps if not step.startswith(BORN)])
-    machine = start(told.trace, design, GEOMETRY, engine)
+    machine = start(told.trace, design, GEOMETRIES[with_thp(GEOMETRY.name, thp)], engine)
     marks = iter(told.marks)
     seen: list[Seen] = []
     born, faults = 0, 0

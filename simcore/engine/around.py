@@ -90,7 +90,7 @@ def _map_empty_blocks(h: IntArray, vma: int, place: int, table: int, words: tupl
             step *= 2
         h[row + word] = whole
     if blocks:
-        put_file_pages(h, vma, place, table, (row, words[0], words[1]))
+        put_file_pages(h, vma, place, table, (row, words[0], words[1], KIND_READ_FAULT))
         _count_block(h, table, pages, blocks)
 
 
@@ -122,7 +122,7 @@ def _map_block(h: IntArray, vma: int, place: int, table: int, index: int) -> Non
             bring_in_counted(h, vma, page)
         _select_cached(h, vma, first, words)
     h[row + word_of(index)] |= own
-    pages = put_file_pages(h, vma, place, table, (row, words[0], words[1]))
+    pages = put_file_pages(h, vma, place, table, (row, words[0], words[1], KIND_READ_FAULT))
     _count_block(h, table, pages, 1)
 
 

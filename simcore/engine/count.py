@@ -72,6 +72,11 @@ VISITED_MPROTECT, CHANGED_MPROTECT = _word("ptes_visited_mprotect"), _word("ptes
 VISITED_RECLAIM, UNMAPPED_RECLAIM = _word("ptes_visited_reclaim"), _word("ptes_unmapped_reclaim")
 PAGES_RECLAIMED, SWAPPED_OUT = _word("pages_reclaimed"), _word("pages_swapped_out")
 READ_BACK = _word("pages_read_back")
+FAULTS_HUGE, FAULTS_HUGE_ZERO = _word("faults_huge"), _word("faults_huge_zero")
+FAULTS_HUGE_REUSE, HUGE_SPLIT = _word("faults_huge_reuse"), _word("huge_split")
+HUGE_ALLOCATED, HUGE_FREED = _word("huge_pages_allocated"), _word("huge_pages_freed")
+HUGE_COPIED_FORK, HUGE_ZAPPED = _word("huge_copied_fork"), _word("huge_zapped")
+HUGE_CHANGED_MPROTECT = _word("huge_changed_mprotect")
 
 KIND_MMAP, KIND_MUNMAP = EVENT_KIND["mmap"], EVENT_KIND["munmap"]
 KIND_READ_FAULT, KIND_WRITE_FAULT = EVENT_KIND["read_fault"], EVENT_KIND["write_fault"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simcore.engine.around import map_blocks
 from simcore.engine.count import KIND_READ_FAULT, KIND_WRITE_FAULT, LEAF_LINKED, record
 from simcore.engine.frames import row_of
+from simcore.engine.huge import map_huge, may_be_huge, split_huge, write_huge
 from simcore.engine.records import charge_sharer, file_record, set_slot
 from simcore.engine.rows import BELOW, bit_of, mask, rest_of, within, word_of, words_of
 from simcore.engine.serve import map_zero_pages, serve_write, table_only
@@ -34,10 +35,13 @@ from simcore.heap import (
     SWAP,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_HUGE,
     TABLE_KEY,
     TABLE_KEY_NEXT,
     TABLE_KEY_PAGE,
     TABLE_MAPPED,
+    TABLE_WRITABLE,
+    THP,
     TOUCHED,
     UNSHARE_ON,
     VMA_ANON,
@@ -115,14 +119,22 @@ def _select(h: IntArray, words: Words, low: int, count: int, stride: int) -> Non
 
 
 @unit
-def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:  # noqa: C901 - one case a rule
+def write_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:  # noqa: C901, PLR0912 - one case a rule
     """Write to the pages of row TOUCHED, which lie in one vma and one table."""
     slot = h[mm + MM_SLOTS + place]
     table = slot >> 1
     first = -1  # the page whose fault changes the table
+    if slot == 0 and h[THP] and may_be_huge(h, vma, place):
+        map_huge(h, mm, vma, place, True)  # noqa: FBT003 - numba takes no keywords
+        return
     if slot == 0:
         first = _first_touched(h, words)
         _provide_table(h, mm, vma, place)
+    elif h[table + TABLE_HUGE]:
+        if h[table + TABLE_WRITABLE] or write_huge(h, diverge(h, mm, place)):
+            return
+        first = _first_touched(h, words)
+        split_huge(h, table_at(h, mm, place))
     elif not is_linked(h, table):
         if h[table + TABLE_COUNT] > 1 and _first_write_fault(h, table, words) >= 0:
             diverge(h, mm, place)
@@ -184,6 +196,9 @@ def read_table(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None
     slot = h[mm + MM_SLOTS + place]
     table = slot >> 1
     first = -1  # the page whose fault changes the table
+    if slot == 0 and h[THP] and may_be_huge(h, vma, place):
+        map_huge(h, mm, vma, place, False)  # noqa: FBT003 - numba takes no keywords
+        return
     if slot == 0:
         first = _first_touched(h, words)
         _provide_table(h, mm, vma, place)

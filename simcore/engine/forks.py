@@ -17,12 +17,14 @@ from simcore.engine.count import (
 )
 from simcore.engine.faults import is_exempt
 from simcore.engine.frames import release, row_of
+from simcore.engine.huge import count_copied
 from simcore.engine.records import charge, charge_sharer, upper_tables, upper_word
 from simcore.engine.rows import is_empty, mask, within, words_of
 from simcore.engine.tables import (
     copy_record,
     count_file_ptes,
     filled,
+    unlock,
     wrprotect,
 )
 from simcore.engine.vmas import copy_vmas, covers, first_page, high_index, is_private, low_index
@@ -50,6 +52,7 @@ from simcore.heap import (
     MM_SLOTS,
     MM_VMA,
     MORE_THAN,
+    N_EXTRA_ROWS,
     NOW_CHARGED,
     NOW_LEAVES,
     NOW_RMAP,
@@ -71,6 +74,7 @@ from simcore.heap import (
     SWAPS,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_HUGE,
     TABLE_MAPPED,
     TABLE_MARKED,
     TABLE_PTES,
@@ -94,7 +98,7 @@ if TYPE_CHECKING:
 
 
 @unit
-def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901 - the commonest kind of table is served in place
+def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901, PLR0912, PLR0915 - the commonest tables in place
     """Give a child's new mm the parent's vmas, upper tables that lead to what it inherits, and leaf tables."""
     copy_vmas(h, parent, child)
     for upper in range(h[UPPERS]):
@@ -108,6 +112,7 @@ def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901 - the c
     vma = h[parent + MM_VMA]
     equal_ptes, equal_pages, equal_tables, protected = 0, 0, 0, 0
     linked_ptes, linked_pages, linked_tables = 0, 0, 0
+    huge, huge_with_page, huge_pages = 0, 0, 0
     for place in range(h[PLACES]):
         slot = h[parent + MM_SLOTS + place]
         if slot == 0:
@@ -120,11 +125,15 @@ def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901 - the c
             table = slot >> 1
             h[table + TABLE_COUNT] += 1
             h[child + MM_SLOTS + place] = table * 2 + SLOT_WRITABLE
-            equal_tables += 1
-            equal_ptes += h[table + TABLE_PTES]
-            equal_pages += h[table + TABLE_MAPPED]
-            if h[table + TABLE_WRITABLE] and is_private(h, vma):
-                protected += wrprotect(h, table, 0, h[ENTRIES])
+            protected += _protect_equal(h, table, vma)
+            if h[table + TABLE_HUGE]:
+                huge += 1
+                huge_pages += h[table + TABLE_MAPPED]
+                huge_with_page += h[table + TABLE_MAPPED] != 0
+            else:
+                equal_tables += 1
+                equal_ptes += h[table + TABLE_PTES]
+                equal_pages += h[table + TABLE_MAPPED]
         elif links and covers(h, vma, first) and _is_linked_whole(h, vma):
             table = slot >> 1
             _open_or_protect(h, parent, place, vma)
@@ -141,10 +150,21 @@ def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901 - the c
     h[WRPROTECTED_FORK] += protected
     h[VISITED_FORK] += equal_tables * h[ENTRIES]
     _copied(h, child, (equal_tables, equal_ptes, equal_pages))
+    _copied_huge(h, child, (huge, huge_with_page, huge_pages))
     _linked(h, child, (linked_tables, linked_ptes, linked_pages))
     if h[FORK] == DEFERRED:
         h[child + MM_PENDING] = 1
         h[PENDING_NOW] += 1
+
+
+@jit
+def _protect_equal(h: IntArray, table: int, vma: int) -> int:
+    """Make the ptes of a vma's whole table read-only if it is private; returns how many fork had to visit for it."""
+    if not is_private(h, vma):
+        return 0
+    unlock(h, table, 0, h[ENTRIES])
+    changed = wrprotect(h, table, 0, h[ENTRIES])
+    return 0 if h[table + TABLE_HUGE] else changed
 
 
 @jit
@@ -154,10 +174,22 @@ def _copied(h: IntArray, child: int, sums: tuple[int, int, int]) -> None:
     h[PRESENT_FORK] += ptes
     h[COPIED_FORK] += ptes
     h[REFS_TAKEN] += pages
+    h[RMAP_ADDED] += pages if h[RMAP] else 0
+    _has_tables(h, child, tables, pages)
+
+
+@jit
+def _copied_huge(h: IntArray, child: int, sums: tuple[int, int, int]) -> None:
+    """Count directory entries of huge pages copied for a child, those that hold a page, and the pages of these."""
+    count_copied(h, sums[0], sums[1])
+    _has_tables(h, child, sums[0], sums[2])
+
+
+@jit
+def _has_tables(h: IntArray, child: int, tables: int, pages: int) -> None:
+    """Count tables allocated for a child, and the pages that it reaches through them."""
     h[NOW_RSS] += pages
-    if h[RMAP]:
-        h[RMAP_ADDED] += pages
-        h[NOW_RMAP] += pages
+    h[NOW_RMAP] += pages if h[RMAP] else 0
     h[LEAF_ALLOCATED] += tables
     h[NOW_LEAVES] += tables
     h[NOW_CHARGED] += tables
@@ -213,7 +245,8 @@ def _copy_table(h: IntArray, mms: tuple[int, int], place: int, vma: int) -> None
             inherited += 1
             low, high = low_index(h, each, first), high_index(h, each, first)
             h[VISITED_FORK] += high - low
-            if h[table + TABLE_WRITABLE] and is_private(h, each):
+            if is_private(h, each):
+                unlock(h, table, low, high)
                 h[WRPROTECTED_FORK] += wrprotect(h, table, low, high)
         else:
             others += 1
@@ -275,7 +308,7 @@ def _forget(h: IntArray, table: int) -> None:
             ptes += popcount(swaps)
             h[SWAPS] -= popcount(swaps)
             h[anon + word] = swaps | (bits & ~(h[extra + ZERO * size + word] | h[extra + FILE * size + word]))
-            for kind in range(3):
+            for kind in range(N_EXTRA_ROWS):
                 h[extra + kind * size + word] &= ~h[gone + word]
     h[table + TABLE_PTES] -= ptes
     h[table + TABLE_MAPPED] -= pages

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give, take
+from simcore.engine.count import HUGE_FREED
 from simcore.engine.rows import bit_of, clear_row, copy_row, is_empty, mask, word_of
 from simcore.heap import (
     BASE,
     CARRY,
+    ENTRIES,
     FRESH,
     MOST_SHARES,
+    N_TABLE_ROWS,
+    NOW_PAGES,
     OWN,
     PART,
     ROOM_FOR_PAGE,
@@ -27,6 +31,7 @@ from simcore.heap import (
     TABLE,
     TABLE_BASE,
     TABLE_COUNT,
+    TABLE_FOLIO,
     TABLE_GUESTS,
     TABLE_ROWS,
     TABLE_SHARES,
@@ -71,7 +76,10 @@ def hold(h: IntArray, home: int, row: int) -> None:
 
 @jit
 def let_go(h: IntArray, home: int, row: int, words: tuple[int, int]) -> int:
-    """Count one holder less for each frame that a row names; returns how many nobody holds any more."""
+    """Count one holder less for each frame that a row names; returns how many nobody holds any more.
+
+    Frames of a huge page are freed together, and counted here.
+    """
     free = 0
     used = row_of(h, home, USED)
     for word in range(words[0], words[1]):
@@ -84,8 +92,13 @@ def let_go(h: IntArray, home: int, row: int, words: tuple[int, int]) -> int:
             shared |= h[at + SLICE_ROW + word]
             at = h[at + SLICE_NEXT]
         alone = named & ~shared
-        h[used + word] &= ~alone
-        free += popcount(alone)
+        if h[home + TABLE_FOLIO]:
+            h[home + TABLE_FOLIO] -= popcount(alone)
+            if h[home + TABLE_FOLIO] == 0:
+                _free_folio(h, home)
+        else:
+            h[used + word] &= ~alone
+            free += popcount(alone)
         borrow = named & shared
         at = h[home + TABLE_SLICES]
         while borrow:
@@ -94,6 +107,14 @@ def let_go(h: IntArray, home: int, row: int, words: tuple[int, int]) -> int:
             borrow &= ~value
             at = h[at + SLICE_NEXT]
     return free
+
+
+@jit
+def _free_folio(h: IntArray, home: int) -> None:
+    """Free a huge page of which nobody holds a frame any more; its home is one like others then."""
+    clear_row(h, row_of(h, home, USED))
+    h[HUGE_FREED] += 1
+    h[NOW_PAGES] -= h[ENTRIES]
 
 
 @jit
@@ -217,11 +238,30 @@ def find_shared(h: IntArray, table: int, words: tuple[int, int]) -> None:
 def _find_in_home(h: IntArray, home: int, held: int, words: tuple[int, int]) -> None:
     """Add to the scratch row SHARED which of the held frames of a home have other holders."""
     shared = mask(h, SHARED)
+    if h[home + TABLE_FOLIO]:
+        if not _holds_folio(h, home, held):
+            for word in range(words[0], words[1]):
+                h[shared + word] |= h[held + word]
+        return
     at = h[home + TABLE_SLICES]
     while at:
         for word in range(words[0], words[1]):
             h[shared + word] |= h[at + SLICE_ROW + word] & h[held + word]
         at = h[at + SLICE_NEXT]
+
+
+@jit
+def _holds_folio(h: IntArray, home: int, held: int) -> bool:
+    """Return whether the frames of a huge page that anybody holds are those of a row, and held once each."""
+    pages, shared = 0, 0
+    for word in range(h[ROW]):
+        pages += popcount(h[held + word])
+    at = h[home + TABLE_SLICES]
+    while at:
+        for word in range(h[ROW]):
+            shared |= h[at + SLICE_ROW + word]
+        at = h[at + SLICE_NEXT]
+    return shared == 0 and pages == h[home + TABLE_FOLIO]
 
 
 @unit
@@ -273,7 +313,7 @@ def _frames_elsewhere(h: IntArray, table: int, words: tuple[int, int]) -> None:
 def new_record(h: IntArray) -> int:
     """Return a table record with nothing in it, and one slot that points to it."""
     table = take(h, TABLE)
-    for word in range(TABLE_ROWS + 5 * h[ROW]):
+    for word in range(TABLE_ROWS + N_TABLE_ROWS * h[ROW]):
         h[table + word] = 0
     h[table + TABLE_COUNT] = 1
     return table

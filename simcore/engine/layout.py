@@ -10,6 +10,7 @@ from simcore.designs import AXES
 from simcore.engine.sizing import predicted_words
 from simcore.errors import LimitExceeded
 from simcore.events import EVENT_DTYPE, KIND_MASK, STACK_GROWTH_PAGES, Op, Trace, VmaKind
+from simcore.geometry import THP as THP_MODES
 from simcore.heap import (
     AROUND,
     CHAIN,
@@ -41,11 +42,13 @@ from simcore.heap import (
     N_EXTRA_ROWS,
     N_MASKS,
     N_TABLE_ROWS,
+    NOTIFIES,
     PAGE_BYTES,
     PER_SHARER,
     PLACES,
     PLACES_AT,
     RECLAIM,
+    REOPENS,
     RMAP,
     RMAP_BYTES,
     ROOM_FOR_PAGE,
@@ -67,6 +70,7 @@ from simcore.heap import (
     TASK_WORDS,
     TASKS,
     TASKS_AT,
+    THP,
     TOP,
     UNSHARE_ON,
     UPPER_LEVELS,
@@ -176,7 +180,7 @@ def laid_out(trace: Trace, design: Design, geometry: Geometry, limit: int) -> In
     # Others can change what a step costs: see simcore.engine.lives.
     reclaims = (trace.events["op"] == Op.RECLAIM).any()
     shm = ((rows["arg"] & KIND_MASK) == VmaKind.SHM).any()
-    heap[LIVES] = not (reclaims or shm or heap[FILE_TABLES] or heap[RMAP] == CHAIN)
+    heap[LIVES] = not (reclaims or shm or heap[FILE_TABLES] or heap[RMAP] == CHAIN or heap[THP])
     return heap
 
 
@@ -222,12 +226,15 @@ def _set_design(heap: IntArray, design: Design, geometry: Geometry) -> None:
         (SOURCE, "source"),
         (PER_SHARER, "page_refs"),
         (CHARGE, "charge"),
+        (REOPENS, "mprotect"),
+        (NOTIFIES, "dirty_tracking"),
     ):
         value = getattr(design, axis)
         heap[word] = 0 if value is None else list(AXES[axis]).index(value)
     heap[ZAP] = ZAP_WHOLE if design.zap is None else list(AXES["zap"]).index(design.zap)
     heap[AROUND] = 1 if design.fault_around == "none" else geometry.fault_around_pages
     heap[MORE_THAN] = design.more_than or 0
+    heap[THP] = THP_MODES.index(geometry.thp) if design.thp == "anon" else 0
     # Equal tables share a record, unless some are linked besides, or pte_chains want each page's mapcount.
     heap[LAZY] = design.fork == "copy" and design.rmap != "pte_chain"
 

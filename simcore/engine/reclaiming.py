@@ -23,7 +23,7 @@ from simcore.engine.frames import home_of, row_of
 from simcore.engine.mapcounts import present_mapcount
 from simcore.engine.records import file_record, file_word, task_record
 from simcore.engine.rows import bit_of, word_of
-from simcore.engine.tables import diverge, extra_of, table_at
+from simcore.engine.tables import diverge, extra_of, table_at, unlock
 from simcore.engine.vmas import first_page, number_of, vma_from
 from simcore.heap import (
     CACHED,
@@ -214,6 +214,7 @@ def _unmap(h: IntArray, table: int, index: int) -> None:
     if h[row_of(h, table, WRITE) + word] & bit:
         h[row_of(h, table, WRITE) + word] ^= bit
         h[table + TABLE_WRITABLE] -= 1
+    unlock(h, table, index, index + 1)
     h[table + TABLE_PTES] -= 1
     h[table + TABLE_MAPPED] -= 1
     h[NOW_RSS] -= h[table + TABLE_COUNT]

@@ -13,6 +13,7 @@ from simcore.heap import (
     TASK_LENDER,
     TASK_MM,
     TASK_WAITS,
+    THP,
     VMA_END,
     VMA_KIND,
     VMA_START,
@@ -32,6 +33,7 @@ NO_SUCH_TASK, TASK_ALIVE = Refusal.NO_SUCH_TASK.value, Refusal.TASK_ALIVE.value
 OVERLAP, NOT_MAPPED = Refusal.OVERLAP.value, Refusal.NOT_MAPPED.value
 NOT_WRITABLE, NO_STACK = Refusal.NOT_WRITABLE.value, Refusal.NO_STACK.value
 BORROWS, WAITS = Refusal.BORROWS.value, Refusal.WAITS.value
+HUGE_PAGES = Refusal.HUGE_PAGES.value
 
 
 @jit
@@ -45,7 +47,7 @@ def refusal(h: IntArray, event: IntArray, pages: IntArray) -> int:  # noqa: PLR0
     """Return why an event cannot happen, DONE if it can; looks, changes nothing."""
     op = event[0]
     if op == RECLAIM:
-        return DONE
+        return HUGE_PAGES if h[THP] else DONE
     record = task_record(h, event[1])
     mm = h[record + TASK_MM]
     if mm == 0:

@@ -35,6 +35,7 @@ from simcore.heap import (
     KIND_A,
     KIND_B,
     KIND_C,
+    LOCKED,
     NOW_RSS,
     PRESENT,
     RMAP,
@@ -168,10 +169,11 @@ def _serve_rarer_writes(h: IntArray, mm: int, vma: int, place: int, words: Words
     """Write to ptes that hold a swap entry, the zero page or a file page read-only; they leave the row TOUCHED."""
     table = table_at(h, mm, place)
     extra, touched, write = h[table + TABLE_EXTRA], mask(h, TOUCHED), row_of(h, table, WRITE)
-    zero, file = mask(h, KIND_A), mask(h, KIND_B)
+    zero, file, locked = mask(h, KIND_A), mask(h, KIND_B), extra + LOCKED * h[ROW]
     n_zero = 0
     n_file = 0
     for word in range(words[0], words[1]):
+        h[locked + word] &= ~h[touched + word]  # they will be writable
         bits = h[touched + word] & h[extra + SWAP * h[ROW] + word]
         h[touched + word] ^= bits
         while bits:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simcore.engine.count import (
     FAULTS_COW_COPY,
+    FAULTS_COW_REUSE,
     FAULTS_FILE_MAP,
     KIND_WRITE_FAULT,
     PAGES_ALLOCATED,
@@ -14,6 +15,8 @@ from simcore.engine.count import (
     REFS_TAKEN,
     RMAP_ADDED,
     RMAP_WALKED,
+    TLB_PAGE,
+    flush,
     record,
 )
 from simcore.engine.frames import new_frames, row_of
@@ -21,7 +24,7 @@ from simcore.engine.fresh import copied_each, fill, new_page_each, privately_wri
 from simcore.engine.records import bring_in, file_word, is_complete
 from simcore.engine.rows import BIT, mask, rest_of
 from simcore.engine.tables import count_file_bits, extra_of, table_at
-from simcore.engine.vmas import first_page, is_private
+from simcore.engine.vmas import first_page, is_private, notifies
 from simcore.heap import (
     CACHED,
     CHAIN,
@@ -60,13 +63,30 @@ Words = tuple[int, int]
 
 @unit
 def write_file_pages(h: IntArray, mm: int, vma: int, place: int, words: Words) -> None:
-    """Give ptes of row KIND_B, which hold file pages read-only, copies of their own."""
+    """Give ptes of row KIND_B, which hold file pages read-only, copies of their own; those of a shared mapping open."""
     table = table_at(h, mm, place)
     row = mask(h, KIND_B)
+    if not is_private(h, vma):
+        _open_shared(h, table, words)
+        return
     if h[RMAP] == CHAIN:
         _copy_by_count(h, vma, place, table, words)
         return
     _own_copies(h, vma, table, row, words)
+
+
+@jit
+def _open_shared(h: IntArray, table: int, words: Words) -> None:
+    """Make ptes of row KIND_B writable, whose first write their file system wanted to be told of."""
+    row, write = mask(h, KIND_B), row_of(h, table, WRITE)
+    pages = 0
+    for word in range(words[0], words[1]):
+        h[write + word] |= h[row + word]
+        pages += popcount(h[row + word])
+    h[table + TABLE_WRITABLE] += pages
+    h[FAULTS_COW_REUSE] = 1
+    flush(h, TLB_PAGE, 1)
+    record(h, KIND_WRITE_FAULT, pages)
 
 
 @jit
@@ -208,7 +228,7 @@ def bring_in_counted(h: IntArray, vma: int, word: int) -> None:
 @jit
 def _map_equal(h: IntArray, vma: int, place: int, table: int, what: tuple[int, int, int, int]) -> None:
     """Map file pages behind empty ptes, each at the same cost. ``what``: a row, its words [first, last), the kind."""
-    pages = put_file_pages(h, vma, place, table, what[:3])
+    pages = put_file_pages(h, vma, place, table, what)
     if pages:
         h[FAULTS_FILE_MAP] = 1
         weight = h[table + TABLE_COUNT] if h[PER_SHARER] else 1
@@ -218,12 +238,16 @@ def _map_equal(h: IntArray, vma: int, place: int, table: int, what: tuple[int, i
 
 
 @jit
-def put_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[int, int, int]) -> int:
-    """Put pages of a file in empty ptes; counts levels, no act; tells how many. ``what``: a row, words [first, last)."""
-    row, begin, end = what
+def put_file_pages(h: IntArray, vma: int, place: int, table: int, what: tuple[int, int, int, int]) -> int:
+    """Put pages of a file in empty ptes; counts levels, no act; tells how many.
+
+    ``what``: a row, its words [first, last), the kind of fault.
+    """
+    row, begin, end, kind = what
     file = extra_of(h, table) + FILE * h[ROW]
     present, write = row_of(h, table, PRESENT), row_of(h, table, WRITE)
-    writable = h[vma + VMA_WRITABLE] and not is_private(h, vma)
+    told = kind == KIND_WRITE_FAULT or not notifies(h, vma)
+    writable = h[vma + VMA_WRITABLE] and not is_private(h, vma) and told
     pages = 0
     for word in range(begin, end):
         bits = h[row + word]

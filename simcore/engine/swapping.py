@@ -23,11 +23,13 @@ from simcore.engine.tables import table_at
 from simcore.heap import (
     CHAIN,
     FRESH,
+    LOCKED,
     NOW_PAGES,
     NOW_RMAP,
     NOW_RSS,
     PER_SHARER,
     PRESENT,
+    REOPENS,
     RMAP,
     ROW,
     SHARED,
@@ -99,6 +101,8 @@ def swap_in(h: IntArray, mm: int, place: int, index: int, write: bool) -> None: 
         h[RMAP_ADDED] += weight
         h[NOW_RMAP] += weight
     if not write:
+        if alone and h[REOPENS]:
+            h[h[table + TABLE_EXTRA] + LOCKED * h[ROW] + word] |= bit
         return
     if not alone:
         replace_page(h, mm, place, index)

@@ -20,7 +20,9 @@ from simcore.heap import (
     FILE_PTE_SHIFT,
     FILE_TABLE,
     FORK,
+    LOCKED,
     MM_SLOTS,
+    N_EXTRA_ROWS,
     NOW_LEAVES,
     OWN,
     PRESENT,
@@ -32,6 +34,7 @@ from simcore.heap import (
     TABLE,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_HUGE,
     TABLE_KEY,
     TABLE_KEY_NEXT,
     TABLE_MAPPED,
@@ -114,7 +117,7 @@ def extra_of(h: IntArray, table: int) -> int:
     """Return a table's record for rarer ptes, made if it has none."""
     if h[table + TABLE_EXTRA] == 0:
         extra = take(h, EXTRA)
-        for word in range(3 * h[ROW]):
+        for word in range(N_EXTRA_ROWS * h[ROW]):
             h[extra + word] = 0
         h[table + TABLE_EXTRA] = extra
     return h[table + TABLE_EXTRA]
@@ -131,6 +134,7 @@ def copy_record(h: IntArray, source: int) -> int:
     h[table + TABLE_PTES] = h[source + TABLE_PTES]
     h[table + TABLE_MAPPED] = h[source + TABLE_MAPPED]
     h[table + TABLE_WRITABLE] = h[source + TABLE_WRITABLE]
+    h[table + TABLE_HUGE] = h[source + TABLE_HUGE]
     words = h[ROW]
     to, at = table + TABLE_ROWS, source + TABLE_ROWS
     for word in range(2 * words):  # PRESENT and WRITE
@@ -139,7 +143,7 @@ def copy_record(h: IntArray, source: int) -> int:
         h[to + word] = 0
     if h[source + TABLE_EXTRA]:
         extra = take(h, EXTRA)
-        for word in range(3 * words):
+        for word in range(N_EXTRA_ROWS * words):
             h[extra + word] = h[h[source + TABLE_EXTRA] + word]
         h[table + TABLE_EXTRA] = extra
         for word in range(SWAP * words, (SWAP + 1) * words):
@@ -159,6 +163,17 @@ def diverge(h: IntArray, mm: int, place: int) -> int:
     h[copy + TABLE_OWNER] = mm
     h[mm + MM_SLOTS + place] = copy * 2 + (h[mm + MM_SLOTS + place] & SLOT_WRITABLE)
     return copy
+
+
+@jit
+def unlock(h: IntArray, table: int, low: int, high: int) -> None:
+    """Forget of ptes [low, high) of a table that they may become writable with their vma."""
+    if h[table + TABLE_EXTRA] == 0:
+        return
+    row = h[table + TABLE_EXTRA] + LOCKED * h[ROW]
+    first, last = words_of(low, high)
+    for word in range(first, last):
+        h[row + word] &= ~within(word, low, high)
 
 
 @jit

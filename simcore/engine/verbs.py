@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from simcore.engine.count import (
     CHANGED_MPROTECT,
     EXECS,
+    HUGE_CHANGED_MPROTECT,
+    HUGE_ZAPPED,
     KIND_DEFERRED_COPY,
     KIND_MADVISE,
     KIND_MMAP,
@@ -81,7 +83,7 @@ def do_rarer_event(h: IntArray, mm: int, event: IntArray) -> None:
     elif op == MPROTECT:
         h[MPROTECTS] += 1
         protect(h, mm, start, end, event[5])
-        if h[CHANGED_MPROTECT] > 0:
+        if h[CHANGED_MPROTECT] > 0 or h[HUGE_CHANGED_MPROTECT] > 0:
             flush(h, TLB_RANGE, 1)
         record(h, KIND_MPROTECT, 1)
     else:
@@ -95,7 +97,7 @@ def do_rarer_event(h: IntArray, mm: int, event: IntArray) -> None:
 @jit
 def _flush_zapped(h: IntArray) -> None:
     """Flush a range if ptes were cleared or a table was left."""
-    if h[ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
+    if h[ZAPPED] > 0 or h[HUGE_ZAPPED] > 0 or h[LEAF_DROPPED] > 0:
         flush(h, TLB_RANGE, 1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.errors import InvariantViolation
-from simcore.events import KIND_MASK, Op, VmaKind
+from simcore.events import ADVISED, KIND_MASK, TRACKED, Op, VmaKind
 from simcore.heap import (
     BASE,
     BUCKETS,
@@ -26,6 +26,7 @@ from simcore.heap import (
     FILE_WORDS,
     FILES_AT,
     FORK,
+    LOCKED,
     MM,
     MM_LEFT,
     MM_PENDING,
@@ -58,7 +59,9 @@ from simcore.heap import (
     TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_FOLIO,
     TABLE_GUESTS,
+    TABLE_HUGE,
     TABLE_KEY,
     TABLE_MAPPED,
     TABLE_MARKED,
@@ -77,6 +80,7 @@ from simcore.heap import (
     VECTOR_NEXT,
     VMA,
     VMA_ANON,
+    VMA_FLAGS,
     VMA_NEXT,
     VMA_SHIFT,
     WRITE,
@@ -172,7 +176,9 @@ class Views:
         vmas = []
         for vma in self.chain(int(h[mm + MM_VMA]), VMA_NEXT):
             start, end, kind, writable, file, offset = h[vma : vma + VMA_SHIFT].tolist()
-            vmas.append(VmaView(start, end, kind, bool(writable), file, offset, int(h[vma + VMA_ANON])))
+            flags = int(h[vma + VMA_FLAGS])
+            anon, advised, tracked = int(h[vma + VMA_ANON]), bool(flags & ADVISED), bool(flags & TRACKED)
+            vmas.append(VmaView(start, end, kind, bool(writable), file, offset, anon, advised, tracked))
         spans = h[h[SPANS_AT] : h[ROOTS_AT]].reshape(-1, SPAN_WORDS)
         first = mm + MM_SLOTS + int(h[PLACES])
         uppers = {(int(level), int(at)) for level, at, _, _ in spans[h[first : first + h[UPPERS]] == 1]}
@@ -227,7 +233,8 @@ class Views:
         owner = int(h[table + TABLE_OWNER]) or None if h[CHARGE] else None
         refcount = int(h[table + TABLE_COUNT]) if self.is_linked(table) else 1
         marked, through_file = bool(h[table + TABLE_MARKED]), bool(h[table + TABLE_KEY])
-        return TableView(refcount, marked, ptes, swaps, owner, through_file)
+        huge, reopen = bool(h[table + TABLE_HUGE]), self.rarer(table, LOCKED)
+        return TableView(refcount, marked, ptes, swaps, owner, through_file, huge, reopen)
 
     def mm_vmas(self, mm: int) -> list[VmaView]:
         """Return an mm's vmas."""
@@ -244,12 +251,18 @@ class Views:
         maps = Counter(frame for table in tables.values() for frame, _ in table.ptes.values() if frame)
         swaps = Counter(frame for table in tables.values() for frame in table.swaps.values())
         found = {
-            frame: FrameView("anon", -1, 0, maps[frame], swaps[frame]) for frame in maps | swaps if frame > 0
+            frame: FrameView("anon", -1, 0, maps[frame], swaps[frame], self._folio(frame >> 20))
+            for frame in maps | swaps
+            if frame > 0
         }
         for file, page in self.file_pages(CACHED):
             frame = -((file << 40) + page + 1)
             found[frame] = FrameView("shm" if file in self._shm else "cache", file, page, maps[frame])
         return found
+
+    def _folio(self, home: int) -> int:
+        """Return the huge page that the frames of a home are, 0 if they are small ones."""
+        return home if self.h[home + TABLE_FOLIO] else 0
 
     def file_pages(self, state: int) -> set[tuple[int, int]]:
         """Return (file, page) for each page of a file in a state."""
@@ -306,8 +319,9 @@ class Views:
             guests.update(home for home in shares if home != table)
             self._recount_table(table, shares)
         for home in self.used()[TABLE]:
-            used = self.row(home, USED)
-            if used != {index for at, index in holders if at == home}:
+            used, held = self.row(home, USED), {index for at, index in holders if at == home}
+            folio = int(self.h[home + TABLE_FOLIO])
+            if used != (set(range(int(self.h[ENTRIES]))) if folio else held) or folio not in (0, len(held)):
                 raise InvariantViolation(f"home {home}: frames in use are not those held")
             if self.h[home + TABLE_GUESTS] != guests[home]:
                 raise InvariantViolation(f"home {home}: {guests[home]} other tables hold frames of it")
@@ -325,13 +339,14 @@ class Views:
     def _recount_table(self, table: int, shares: Shares) -> None:
         """Raise InvariantViolation if the counts beside a table's rows are wrong, or a pte holds two things."""
         present, write = self.row(table, PRESENT), self.row(table, WRITE)
-        zero, file, swap = (self.rarer(table, row) for row in (ZERO, FILE, SWAP))
+        zero, file, swap, locked = (self.rarer(table, row) for row in (ZERO, FILE, SWAP, LOCKED))
         anon = Counter(index for held in shares.values() for index in held)
         if (
             anon != Counter((present - zero - file) | swap)
             or zero & file
             or present & swap
             or write - present
+            or locked - (present - write - zero)
         ):
             raise InvariantViolation(f"table {table}: its rows contradict each other")
         counts = {

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from simcore.engine.arena import give, take
 from simcore.engine.count import VMAS_COPIED, VMAS_MAPPED, VMAS_SPLIT, VMAS_UNMAPPED
 from simcore.engine.records import place_of, place_record, shm_mapped
-from simcore.events import KIND_MASK, WRITABLE
+from simcore.events import ADVISED, KIND_MASK, TRACKED, WRITABLE
 from simcore.heap import (
     ENTRIES,
     FILE_SHARED,
     MM_VMA,
     MM_VMAS,
+    NOTIFIES,
     PLACE_NUMBER,
     SHIFT,
     SHM,
@@ -20,6 +21,7 @@ from simcore.heap import (
     VMA_ANON,
     VMA_END,
     VMA_FILE,
+    VMA_FLAGS,
     VMA_KIND,
     VMA_NEXT,
     VMA_OFFSET,
@@ -64,6 +66,12 @@ def is_private(h: IntArray, vma: int) -> bool:
     """Return whether writes to a vma stay with the mm, so that its ptes are CoWable."""
     kind = h[vma + VMA_KIND]
     return kind not in (FILE_SHARED, SHM)
+
+
+@jit
+def notifies(h: IntArray, vma: int) -> bool:
+    """Return whether the first write to each page of a shared mapping must be a fault."""
+    return h[NOTIFIES] != 0 and h[vma + VMA_FLAGS] & TRACKED != 0
 
 
 @jit
@@ -122,6 +130,7 @@ def new_vma(h: IntArray, row: IntArray) -> int:
     number = number_of(h, start)
     h[vma + VMA_SHIFT] = number - place_of(h, number)
     h[vma + VMA_ANON] = 0
+    h[vma + VMA_FLAGS] = row[5] & (ADVISED | TRACKED)
     return vma
 
 

@@ -16,6 +16,7 @@ from simcore.engine.count import (
     ZAPPED,
 )
 from simcore.engine.frames import home_of, leave_home, let_go, release, row_of
+from simcore.engine.huge import count_zapped, is_zero, split_huge, zap_huge
 from simcore.engine.mapcounts import chain_lengths, present_mapcount
 from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
 from simcore.engine.rows import BIT, clear_row, mask, rest_of, within, words_of
@@ -32,6 +33,7 @@ from simcore.heap import (
     GONE,
     IGNORED,
     KIND_A,
+    LOCKED,
     MM_POPULATED,
     MM_SLOTS,
     NOW_CHARGED,
@@ -57,6 +59,7 @@ from simcore.heap import (
     TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_HUGE,
     TABLE_MAPPED,
     TABLE_PTES,
     TABLE_SHARES,
@@ -113,6 +116,7 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
     start, end = what[0], what[1]
     entries = h[ENTRIES]
     whole_equal, equal_pages, equal_ptes = 0, 0, 0
+    huge, huge_with_page, huge_pages = 0, 0, 0
     vma = vma_from(h, mm, start)
     done = -1  # places are visited once, though several vmas may touch one
     while vma and h[vma + VMA_START] < end:
@@ -137,6 +141,11 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
             else:  # the commonest end of all: the other mms with an equal table keep every page
                 h[table + TABLE_COUNT] -= 1
                 h[mm + MM_SLOTS + place] = 0
+                if h[table + TABLE_HUGE]:
+                    huge += 1
+                    huge_pages += h[table + TABLE_MAPPED]
+                    huge_with_page += 1 if h[table + TABLE_MAPPED] else 0
+                    continue
                 whole_equal += 1
                 equal_pages += h[table + TABLE_MAPPED]
                 equal_ptes += h[table + TABLE_PTES]
@@ -145,6 +154,9 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
     if whole_equal:
         h[VISITED_ZAP] += whole_equal * entries
         _count_whole(h, mm, (whole_equal, equal_pages, equal_ptes))
+    if huge:
+        count_zapped(h, huge, huge_with_page)
+        _tables_gone(h, mm, huge, huge_pages)
 
 
 @jit
@@ -174,10 +186,15 @@ def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
     tables, pages, ptes = sums
     h[ZAPPED] += ptes
     h[REFS_DROPPED] += pages
+    h[RMAP_REMOVED] += pages if h[RMAP] else 0
+    _tables_gone(h, mm, tables, pages)
+
+
+@jit
+def _tables_gone(h: IntArray, mm: int, tables: int, pages: int) -> None:
+    """Count tables freed, and the pages that their mm reached through them."""
     h[NOW_RSS] -= pages
-    if h[RMAP]:
-        h[RMAP_REMOVED] += pages
-        h[NOW_RMAP] -= pages
+    h[NOW_RMAP] -= pages if h[RMAP] else 0
     h[LEAF_FREED] += tables
     h[NOW_LEAVES] -= tables
     h[NOW_CHARGED] -= tables
@@ -194,11 +211,18 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
     emptied = unmaps == UNMAP_ALL or not _keeps(h, mm, (first, last), what)
     covered = False
     table = table_at(h, mm, place)
+    frees = (
+        h[DONTNEED] == FREES_COVERED or h[table + TABLE_HUGE] == 1
+    )  # a table kept for a huge page goes with it
     equal = h[table + TABLE_COUNT] > 1 and not is_linked(h, table)
     if unmaps and emptied and (equal or h[table + TABLE_COUNT] == 1) and h[RMAP] != CHAIN and h[SWAPS] == 0:
-        _visit(h, vma, (first, last), what)
         h[mm + MM_SLOTS + place] = 0
-        _count_whole(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
+        if h[table + TABLE_HUGE]:
+            count_zapped(h, 1, 0 if is_zero(h, table) else 1)
+            _tables_gone(h, mm, 1, h[table + TABLE_MAPPED])
+        else:
+            _visit(h, vma, (first, last), what)
+            _count_whole(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
         if equal:
             h[table + TABLE_COUNT] -= 1
         else:
@@ -216,10 +240,15 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
             drop(h, mm, place)
             return
         separate(h, mm, place)
-        diverge(h, mm, place)
-        _zap(h, mm, place, vma, (low - first, high - first))
+        table = diverge(h, mm, place)
+        if h[table + TABLE_HUGE] and covered:
+            zap_huge(h, table)
+        else:
+            if h[table + TABLE_HUGE]:
+                split_huge(h, table)
+            _zap(h, mm, place, vma, (low - first, high - first))
         vma = h[vma + VMA_NEXT]
-    if emptied if unmaps else covered and h[DONTNEED] == FREES_COVERED:
+    if emptied if unmaps else covered and frees:
         free_slot(h, mm, place)
 
 
@@ -326,6 +355,7 @@ def _zap_rarer(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int,
         if extra:
             h[extra + ZERO * size + word] &= ~zero
             h[extra + FILE * size + word] &= ~h[file + word]
+            h[extra + LOCKED * size + word] &= ~bits
     if h[vma + VMA_FILE] >= 0 and h[RMAP] == CHAIN:
         h[RMAP_WALKED] += _uncount_files(h, vma, first_page(h, place), words)
     if h[SWAPS] > 0:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simcore.events import VmaKind
+from simcore.events import ANONYMOUS
+from simcore.oracle.huge import map_huge, split, write_huge
 from simcore.oracle.sharing import make_own
 from simcore.oracle.state import ANON, ZERO, LeafTable, Machine, Mm, Page, Slot, Vma
 
 if TYPE_CHECKING:
     from simcore.oracle.state import Task
-
-ANONYMOUS = (VmaKind.ANON, VmaKind.STACK, VmaKind.HEAP)
 
 
 def touch(m: Machine, task: Task, vpn: int, *, write: bool) -> bool:
@@ -31,6 +30,14 @@ def handle_fault(m: Machine, mm: Mm, vma: Vma, vpn: int, *, write: bool) -> None
     """Serve one fault: first the table, then the ordinary decision about the page."""
     number, index = divmod(vpn, m.geometry.entries)
     had_table = number in mm.slots
+    if not had_table and m.may_be_huge(vma, number):
+        map_huge(m, mm, number, write=write)
+        anon_vma_for(m, mm, vma)
+        return
+    if had_table and mm.slots[number].table.huge:
+        if write_huge(m, mm.slots[number].table):
+            return
+        split(m, mm.slots[number].table)
     if not had_table:
         provide_table(m, mm, vma, number)
     elif needs_own(m, mm.slots[number], vma, number, write=write):
@@ -114,16 +121,21 @@ def install(m: Machine, mm: Mm, vma: Vma, vpn: int, *, write: bool) -> None:
         privately_written(m, mm, vma, table)
     else:
         m.acts["faults_file_map"] += 1
-        map_file_page(m, table, vma, vpn)
+        map_file_page(m, table, vma, vpn, write=write)
         if not write and m.design.fault_around == "64_kib":
             map_around(m, table, vma, vpn)
 
 
-def map_file_page(m: Machine, table: LeafTable, vma: Vma, vpn: int) -> None:
-    """Put a page of a file in a pte; that of a shared mapping is as writable as its vma (vm_page_prot)."""
+def map_file_page(m: Machine, table: LeafTable, vma: Vma, vpn: int, *, write: bool = False) -> None:
+    """Put a page of a file in a pte; that of a shared mapping is as writable as its vma (vm_page_prot).
+
+    Where the file system is to be told of a page's first write, only that write makes it so.
+    """
     page = m.file_page(vma, vpn)
     m.acts["refs_taken"] += m.weight(table)
-    m.map_page(table, vpn % m.geometry.entries, page, writable=vma.writable and not vma.private)
+    writable = vma.writable and not vma.private and (write or not m.notifies(vma))
+    m.map_page(table, vpn % m.geometry.entries, page, writable=writable)
+    table.ptes[vpn % m.geometry.entries].dirty = write and m.notifies(vma)
 
 
 def map_around(m: Machine, table: LeafTable, vma: Vma, vpn: int) -> None:
@@ -141,12 +153,18 @@ def map_around(m: Machine, table: LeafTable, vma: Vma, vpn: int) -> None:
 
 
 def copy_on_write(m: Machine, mm: Mm, vma: Vma, vpn: int) -> None:
-    """Write to a present, read-only pte: reuse an anonymous page that no other pte holds, else copy."""
+    """Write to a present, read-only pte: reuse an anonymous page that nobody else holds, else copy.
+
+    A page of a shared mapping is read-only only where its first write is to be told.
+    """
     table, index = mm.slots[vpn // m.geometry.entries].table, vpn % m.geometry.entries
     pte = table.ptes[index]
-    if pte.page.kind == ANON and pte.page.pte_mapcount + pte.page.swapcount == 1:
+    if not vma.private:
         m.acts["faults_cow_reuse"] += 1
-        pte.writable = True
+        pte.writable = pte.dirty = True
+    elif pte.page.kind == ANON and m.alone(table, pte.page):
+        m.acts["faults_cow_reuse"] += 1
+        pte.writable = pte.page.exclusive = True
         table.marked = False
     else:
         m.acts["faults_cow_copy"] += 1
@@ -178,6 +196,7 @@ def swap_in(m: Machine, table: LeafTable, index: int, *, write: bool) -> None:
         m.levels["pages"] += 1
     m.acts["refs_taken"] += m.weight(table) - (page.pte_mapcount == 0)
     m.map_page(table, index, page, writable=write and alone)
+    page.exclusive = alone
     if write and not alone:
         replace_page(m, table, index)
     if write:
@@ -187,6 +206,11 @@ def swap_in(m: Machine, table: LeafTable, index: int, *, write: bool) -> None:
 def privately_written(m: Machine, mm: Mm, vma: Vma, table: LeafTable) -> None:
     """Note that a table has a writable CoWable pte, and give the vma an anon_vma if it has none yet."""
     table.marked = False
+    anon_vma_for(m, mm, vma)
+
+
+def anon_vma_for(m: Machine, mm: Mm, vma: Vma) -> None:
+    """Give a vma an anon_vma if it has none yet."""
     if not vma.anon_vma:
         m.anon_vmas += 1
         mm.vmas[mm.vmas.index(vma)] = replace(vma, anon_vma=m.anon_vmas)
@@ -196,7 +220,7 @@ def zeroed(m: Machine) -> Page:
     """Allocate an anonymous page full of zeroes."""
     m.acts["pages_zeroed"] += 1
     page = m.new_page(ANON)
-    page.stamp = m.zero_page.stamp
+    page.stamp, page.exclusive = m.zero_page.stamp, True
     return page
 
 
@@ -204,5 +228,5 @@ def copied(m: Machine, source: Page) -> Page:
     """Allocate an anonymous page with another page's content."""
     m.acts["pages_copied"] += 1
     page = m.new_page(ANON)
-    page.stamp = source.stamp
+    page.stamp, page.exclusive = source.stamp, True
     return page

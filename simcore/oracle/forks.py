@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simcore.events import VmaKind
 from simcore.oracle.faults import is_exempt
+from simcore.oracle.huge import copy_huge
 from simcore.oracle.sharing import indices, wrprotect
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def copy_table(m: Machine, mms: tuple[Mm, Mm], number: int, vmas: list[Vma]) -> 
     parent, child = mms
     source, target = parent.slots[number].table, m.new_table(child)
     m.set_slot(child, number, target, writable=True)
+    if source.huge:
+        copy_huge(m, source, target)
+        return
     for vma in vmas:
         m.acts["ptes_wrprotected_fork"] += wrprotect(m, source, number, vma)
         m.acts["ptes_visited_fork"] += len(indices(m, number, vma))
@@ -75,6 +79,7 @@ def copy_table(m: Machine, mms: tuple[Mm, Mm], number: int, vmas: list[Vma]) -> 
                 m.acts["ptes_present_fork"] += 1
                 m.acts["ptes_copied_fork"] += 1
                 pte = source.ptes[index]
+                pte.page.exclusive = False
                 m.copy_pte(pte, target, index, writable=pte.writable)
 
 

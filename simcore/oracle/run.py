@@ -10,7 +10,7 @@ import numpy as np
 
 from simcore.acts import ACT, ACTS, EVENT_KIND, GAUGES, LEVELS
 from simcore.errors import Refusal
-from simcore.events import KIND_MASK, STACK_GROWTH_PAGES, WRITABLE, Op, VmaKind
+from simcore.events import ADVISED, KIND_MASK, STACK_GROWTH_PAGES, TRACKED, WRITABLE, Op, VmaKind
 from simcore.oracle.faults import touch
 from simcore.oracle.forks import fork_mm
 from simcore.oracle.reclaiming import reclaim
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simcore.designs import Design
     from simcore.events import Trace
     from simcore.geometry import Geometry
-    from simcore.oracle.state import LeafTable
+    from simcore.oracle.state import LeafTable, Pte
 
 
 class Oracle:
@@ -84,7 +84,8 @@ class Oracle:
         task = self.m.tasks.get(int(event["task"]))
         op = Op(event["op"])
         if op == Op.RECLAIM:
-            return None
+            huge = self.m.design.thp == "anon" and self.m.geometry.thp != "never"
+            return Refusal.HUGE_PAGES if huge else None
         if task is None:
             return Refusal.NO_SUCH_TASK
         if task.waits:
@@ -126,6 +127,11 @@ class Oracle:
                 return Refusal.NOT_WRITABLE
         return None
 
+    def _flush_zapped(self) -> None:
+        """Flush a range if something was taken out of it."""
+        if any(self.m.acts[act] for act in ("ptes_zapped", "huge_zapped", "leaf_tables_dropped")):
+            self.m.flush("range")
+
     def _vpns(self, event: np.void) -> Iterator[int]:
         """Yield the pages that a read or write touches, in order."""
         start, count, stride = (int(event[name]) for name in ("start", "count", "stride"))
@@ -148,7 +154,16 @@ class Oracle:
         arg = int(row["arg"])
         self._separate(mm, start, end)
         kind = VmaKind(arg & KIND_MASK)
-        vma = Vma(start, end, kind, bool(arg & WRITABLE), int(row["file"]), int(row["offset"]))
+        vma = Vma(
+            start,
+            end,
+            kind,
+            bool(arg & WRITABLE),
+            int(row["file"]),
+            int(row["offset"]),
+            advised=bool(arg & ADVISED),
+            tracked=bool(arg & TRACKED),
+        )
         self.m.shm_mapped(vma, +1)
         mm.vmas = sorted([*mm.vmas, vma], key=lambda each: each.start)
         self.m.acts["vmas_mapped"] += 1
@@ -173,7 +188,7 @@ class Oracle:
         self.m.acts["mprotects"] += 1
         start, end = int(event["start"]), int(event["start"] + event["count"])
         protect(self.m, self.m.tasks[int(event["task"])].mm, start, end, writable=bool(event["arg"]))
-        if self.m.acts["ptes_changed_mprotect"]:
+        if self.m.acts["ptes_changed_mprotect"] or self.m.acts["huge_changed_mprotect"]:
             self.m.flush("range")
         self._record("mprotect")
 
@@ -182,8 +197,7 @@ class Oracle:
         self.m.acts["madvises"] += 1
         start, end = int(event["start"]), int(event["start"] + event["count"])
         discard(self.m, self.m.tasks[int(event["task"])].mm, start, end)
-        if self.m.acts["ptes_zapped"] or self.m.acts["leaf_tables_dropped"]:
-            self.m.flush("range")
+        self._flush_zapped()
         self._record("madvise")
 
     def reclaim(self, event: np.void) -> None:
@@ -197,8 +211,7 @@ class Oracle:
         self.m.acts["munmaps"] += 1
         start, end = int(event["start"]), int(event["start"] + event["count"])
         unmap(self.m, self.m.tasks[int(event["task"])].mm, start, end)
-        if self.m.acts["ptes_zapped"] or self.m.acts["leaf_tables_dropped"]:
-            self.m.flush("range")
+        self._flush_zapped()
         self._record("munmap")
 
     def read(self, event: np.void) -> None:
@@ -370,11 +383,20 @@ class Oracle:
                     {index: id(pte.page) for index, pte in table.ptes.items() if pte.swap},
                     self._owner(table),
                     table.file_key is not None,
+                    table.huge,
+                    {index for index, pte in table.ptes.items() if self._reopens(pte)},
                 )
                 for key, table in tables.items()
             },
             frames={
-                key: FrameView(page.kind, page.file, page.index, page.pte_mapcount, page.swapcount)
+                key: FrameView(
+                    page.kind,
+                    page.file,
+                    page.index,
+                    page.pte_mapcount,
+                    page.swapcount,
+                    id(page.folio) if page.folio else 0,
+                )
                 for key, page in pages.items()
             },
             levels=self._levels(),
@@ -382,6 +404,13 @@ class Oracle:
             hand=self.m.hand,
             evicted=set(self.m.evicted),
         )
+
+    def _reopens(self, pte: Pte) -> bool:
+        """Return whether a read-only pte becomes writable with its vma: by what the page is, or by the pte itself."""
+        if pte.swap or pte.writable or pte.page is self.m.zero_page:
+            return False
+        known = self.m.design.mprotect == "reopens" and pte.page.kind == ANON and pte.page.exclusive
+        return known or pte.dirty
 
     def _owner(self, table: LeafTable) -> int | None:
         """Return which mm is charged for a table, in designs that charge one."""

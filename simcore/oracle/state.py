@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from simcore.events import VmaKind
+from simcore.events import ANONYMOUS, VmaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,19 @@ ZERO, ANON, CACHE, SHM = "zero", "anon", "cache", "shm"
 
 
 @dataclass(eq=False)
+class Folio:
+    """The pages of a huge page, with the number of ptes that hold one of them; they are freed together."""
+
+    mapped: int = 0
+
+
+@dataclass(eq=False)
 class Page:
     """A page frame, or an anonymous page's content on swap.
 
     ``stamp`` stands for the content: who wrote it last, as (task, number of the write). An anonymous page is in
-    memory while a present pte holds it; ``swapcount`` is the number of swap entries that lead to it.
+    memory while a present pte holds it; ``swapcount`` is the number of swap entries that lead to it. ``exclusive``: the
+    mm that maps it is known to be the only one (PageAnonExclusive); until a fork copies its pte.
     """
 
     kind: str
@@ -31,15 +39,21 @@ class Page:
     pte_mapcount: int = 0
     swapcount: int = 0
     stamp: tuple[int, int] = (-1, 0)
+    exclusive: bool = False
+    folio: Folio | None = None
 
 
 @dataclass(eq=False)
 class Pte:
-    """A page table entry that is not empty; an empty one is not in its table's dict. A swap entry is not present."""
+    """A page table entry that is not empty; an empty one is not in its table's dict. A swap entry is not present.
+
+    ``dirty``: somebody wrote through it; it says so where shared mappings tell which pages are dirty.
+    """
 
     page: Page
     writable: bool
     swap: bool = False
+    dirty: bool = False
 
 
 @dataclass(eq=False)
@@ -47,7 +61,8 @@ class LeafTable:
     """A table of ptes, with the number of slots that point to it.
 
     ``owner`` is charged for it where the design charges one mm only. ``file_key`` is set while other mms may find
-    the table through the file that it maps.
+    the table through the file that it maps. ``huge``: the directory entry maps a huge page, or the huge zero page; the
+    table is kept for when it is split, and its ptes say what that will give.
     """
 
     refcount: int = 1
@@ -55,6 +70,7 @@ class LeafTable:
     ptes: dict[int, Pte] = field(default_factory=dict)
     owner: Mm | None = None
     file_key: tuple[int, int, bool] | None = None
+    huge: bool = False
 
     def mapped(self) -> int:
         """Return how many present ptes hold a page other than the zero page."""
@@ -83,6 +99,8 @@ class Vma:
     file: int
     offset: int
     anon_vma: int = 0
+    advised: bool = False
+    tracked: bool = False
 
     @property
     def private(self) -> bool:
@@ -244,6 +262,22 @@ class Machine:
 
     # pages and the ptes that hold them
 
+    def notifies(self, vma: Vma) -> bool:
+        """Return whether the first write to each page of a shared mapping must be a fault (vma_wants_writenotify)."""
+        return vma.tracked and self.design.dirty_tracking == "notify"
+
+    def may_be_huge(self, vma: Vma, number: int) -> bool:
+        """Return whether a fault may give the empty directory entry of a slot a huge page."""
+        wanted = self.geometry.thp == "always" or (self.geometry.thp == "madvise" and vma.advised)
+        anonymous = vma.kind in ANONYMOUS
+        return self.design.thp == "anon" and wanted and anonymous and vma.covers(self.span(number))
+
+    def alone(self, table: LeafTable, page: Page) -> bool:
+        """Return whether an anonymous page, or the huge page that it is part of, is held by ptes of one table only."""
+        if page.folio is None:
+            return page.pte_mapcount + page.swapcount == 1
+        return page.folio.mapped == sum(pte.page.folio is page.folio for pte in table.ptes.values())
+
     def weight(self, table: LeafTable) -> int:
         """Return how many references and reverse mappings a pte of a table stands for."""
         return table.refcount if self.design.page_refs == "per_sharer" else 1
@@ -265,6 +299,8 @@ class Machine:
         if page.kind == ZERO:
             return
         page.pte_mapcount += 1
+        if page.folio:
+            page.folio.mapped += 1
         self.levels["rss_pages"] += table.refcount
         self.rmap("added", self.weight(table))
 
@@ -282,7 +318,12 @@ class Machine:
         self.acts["refs_dropped"] += self.weight(table)
         self.levels["rss_pages"] -= table.refcount
         self.rmap("removed", self.weight(table))
-        if page.kind == ANON and page.pte_mapcount == 0:
+        if page.folio:
+            page.folio.mapped -= 1
+            if page.folio.mapped == 0:
+                self.acts["huge_pages_freed"] += 1
+                self.levels["pages"] -= self.geometry.entries
+        elif page.kind == ANON and page.pte_mapcount == 0:
             self.free_page()
 
     def copy_pte(self, source: Pte, table: LeafTable, index: int, *, writable: bool) -> None:
@@ -294,6 +335,7 @@ class Machine:
         if source.page.kind != ZERO:
             self.acts["refs_taken"] += 1
         self.map_page(table, index, source.page, writable=writable)
+        table.ptes[index].dirty = source.dirty
 
     def rmap(self, verb: str, count: int) -> None:
         """Count reverse mappings "added" or "removed", if the design has any."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from simcore.oracle.huge import split, zap_huge
 from simcore.oracle.sharing import drop, indices, separate
+from simcore.oracle.state import ANON
 
 if TYPE_CHECKING:
-    from simcore.oracle.state import LeafTable, Machine, Mm, Vma
+    from simcore.oracle.state import LeafTable, Machine, Mm, Pte, Vma
 
 
 def unmap(m: Machine, mm: Mm, start: int, end: int) -> None:
@@ -38,9 +40,13 @@ def discard(m: Machine, mm: Mm, start: int, end: int) -> None:
     for number in sorted(mm.slots):
         first, last = m.span(number)
         if any(vma.overlaps((first, last)) for vma in gone):
+            was_huge = mm.slots[number].table.huge
             zap_slot(m, mm, number, gone, kept)
             covered = any(vma.covers((first, last)) for vma in gone)  # madvise zaps vma by vma
-            if m.design.dontneed == "frees_covered" and covered and number in mm.slots:
+            frees = (
+                was_huge or m.design.dontneed == "frees_covered"
+            )  # the table kept for a huge page goes with it
+            if frees and covered and number in mm.slots:
                 free_slot(m, mm, number)
 
 
@@ -60,7 +66,12 @@ def zap_slot(m: Machine, mm: Mm, number: int, gone: list[Vma], kept: list[Vma]) 
 
 
 def zap(m: Machine, table: LeafTable, number: int, vma: Vma) -> None:
-    """Clear the ptes that a vma has in a table of one mm's own."""
+    """Clear the ptes that a vma has in a table of one mm's own; a part of a huge page is split off first."""
+    if table.huge and vma.covers(m.span(number)):
+        zap_huge(m, table)
+        return
+    if table.huge:
+        split(m, table)
     for index in indices(m, number, vma):
         m.acts["ptes_visited_zap"] += 1
         if index in table.ptes:
@@ -91,8 +102,7 @@ def free_uppers(m: Machine, mm: Mm) -> None:
 def protect(m: Machine, mm: Mm, start: int, end: int, *, writable: bool) -> None:
     """Make pages [start, end) writable or read-only; linked tables with such pages are unshared first.
 
-    Not where fork links tables of one anonymous vma only: there nobody gains a permission by it. CoWable ptes are
-    never made writable here: their next write is a fault.
+    Not where fork links tables of one anonymous vma only: there nobody gains a permission by it.
     """
     gone, _ = parts(mm, start, end)
     changing = [vma for vma in gone if vma.writable != writable]
@@ -113,12 +123,30 @@ def protect(m: Machine, mm: Mm, start: int, end: int, *, writable: bool) -> None
 
 def change_ptes(m: Machine, table: LeafTable, number: int, vma: Vma, *, writable: bool) -> None:
     """Change the permission of the present ptes that a part of a vma has in a table of one mm's own."""
+    whole = table.huge and vma.covers(m.span(number))
+    if table.huge and not whole:
+        split(m, table)
+    changed = 0
     for index in indices(m, number, vma):
-        m.acts["ptes_visited_mprotect"] += 1
         pte = table.ptes.get(index)
-        if pte and not pte.swap and pte.writable != writable and not (writable and vma.private):
+        if pte and not pte.swap and pte.writable != writable and (not writable or may_open(m, vma, pte)):
             pte.writable = writable
-            m.acts["ptes_changed_mprotect"] += 1
+            changed += 1
+    if whole:
+        m.acts["huge_changed_mprotect"] += changed > 0
+    else:
+        m.acts["ptes_visited_mprotect"] += len(indices(m, number, vma))
+        m.acts["ptes_changed_mprotect"] += changed
+
+
+def may_open(m: Machine, vma: Vma, pte: Pte) -> bool:
+    """Return whether a pte may become writable with its vma, so that the next write is no fault.
+
+    In private memory if its page is exclusive, where the design knows; where dirty pages are tracked if it is dirty.
+    """
+    if vma.private:
+        return m.design.mprotect == "reopens" and pte.page.kind == ANON and pte.page.exclusive
+    return pte.dirty or not m.notifies(vma)
 
 
 def split_vma(vma: Vma, start: int, end: int, *, writable: bool) -> list[Vma]:
