@@ -1,19 +1,17 @@
 """Designs against a baseline, on the same trace.
 
 Every design of a study faces the same traces, and the simulator is exact: a ratio between two designs on one trace
-carries no noise, so it needs no interval. What varies is the cell, and that is what typical and worst are about.
+carries no noise, so it needs no interval. What varies is the cell, and the user.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from pipeline.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    import pandas as pd
 
 # Below this a difference is called none: the assumed constants do not support a finer statement.
 NO_DIFFERENCE = 0.005
@@ -74,69 +72,3 @@ def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if not others:
         return df[measured], phrase
     return df[measured | ~df["workload"].isin(with_trees)], f"{phrase}, and all cells of {', '.join(others)}"
-
-
-def typical(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
-    """Return how each design does against the baseline over the typical cells.
-
-    Returns
-    -------
-    DataFrame
-        Index ``design`` in order of appearance; ``cells``; ``value`` (median of the metric); ``ratio`` (median of
-        the paired ratios), ``ratio_p10``, ``ratio_p90``; ``difference`` (median of metric less the baseline's);
-        ``losing`` (share of the cells in which the design is worse by more than NO_DIFFERENCE).
-        ``attrs["population"]`` says which cells these are.
-    """
-    chosen, phrase = population(df)
-    ratio = paired(chosen, metric, baseline)
-    with_ratio = pd.DataFrame(
-        {
-            "design": chosen["design"],
-            metric: chosen[metric],
-            "ratio": ratio,
-            "difference": chosen[metric] - reference(chosen, metric, baseline),
-            "losing": (ratio > 1 + NO_DIFFERENCE).astype("float64").where(ratio.notna()),
-        }
-    )
-    groups = with_ratio.groupby("design", sort=False)
-    summary = pd.DataFrame(
-        {
-            "cells": groups["ratio"].count(),
-            "value": groups[metric].median(),
-            "ratio": groups["ratio"].median(),
-            "ratio_p10": groups["ratio"].quantile(0.1),
-            "ratio_p90": groups["ratio"].quantile(0.9),
-            "difference": groups["difference"].median(),
-            "losing": groups["losing"].mean(),
-        }
-    )
-    summary.attrs["population"] = phrase
-    return summary
-
-
-def worst(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
-    """Return, per design, the row of ``df`` in which it does worst against the baseline: the worst of these cells.
-
-    That is the worst case *of the sweep*; nothing says that no worse one exists outside of it. Equal ratios are
-    settled by cell id. The result has the columns of ``df``, ``ratio``, and ``cells`` (how many were compared);
-    a design without a ratio does not appear.
-    """
-    return _extreme(df, metric, baseline, highest=True)
-
-
-def best(df: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
-    """Return, per design, the row of ``df`` in which it does best against the baseline, as ``worst`` does."""
-    return _extreme(df, metric, baseline, highest=False)
-
-
-def _extreme(df: pd.DataFrame, metric: str, baseline: str, *, highest: bool) -> pd.DataFrame:
-    """Return the row with the highest or lowest ratio of each design."""
-    compared = df[["design", "cell_id"]].assign(ratio=paired(df, metric, baseline), row=range(len(df)))
-    compared = compared.dropna(subset="ratio")
-    order = compared.sort_values(["ratio", "cell_id"], ascending=[not highest, True], kind="stable")
-    first = order.drop_duplicates("design").set_index("design")
-    appearance: list[Hashable] = [name for name in df["design"].unique() if name in first.index]
-    chosen = first.loc[appearance]
-    counted = compared.groupby("design", sort=False).size()
-    cells = df.iloc[chosen["row"].tolist()].set_index("design")
-    return cells.assign(ratio=chosen["ratio"], cells=counted)

@@ -147,6 +147,16 @@ def distribution(
 
     Parameters are those of ``latency``. Rows are taken a few thousand at a time, so a big dataset fits in memory.
     """
+    return grouped([grouped([part]) for part in timed(source, model, event)])
+
+
+def timed(
+    source: Path | str | pa.Table | pd.DataFrame, model: CostModel | str, event: str
+) -> Iterator[pd.DataFrame]:
+    """Return ``cell_id``, ``design``, ``ns`` and ``times`` of each vector of an event, some thousand rows at a time.
+
+    Parameters are those of ``latency``, and so is what is refused.
+    """
     if event not in LATENCY_OF:
         known = ", ".join(LATENCY_OF)
         raise RefusedError(
@@ -154,23 +164,21 @@ def distribution(
         )
     chosen = cost_model(model)
     if isinstance(source, pd.DataFrame):
-        return _grouped([_timed(source, chosen, event)])
+        return iter([_timed(source, chosen, event)])
     table = source if isinstance(source, pa.Table) else store.read(source)
     slices = (table.slice(start, _SLICE_ROWS) for start in range(0, len(table), _SLICE_ROWS))
-    return _grouped([_grouped([_timed(vectors(part), chosen, event)]) for part in slices])
+    return (_timed(vectors(part), chosen, event) for part in slices)
 
 
 def _timed(long: pd.DataFrame, model: CostModel, event: str) -> pd.DataFrame:
-    """Return ``design``, ``ns``, ``times`` of each vector of an event."""
+    """Return ``cell_id``, ``design``, ``ns``, ``times`` of each vector of an event."""
     chosen = long[long["event"].isin(LATENCY_OF[event])]
     counts = {ACT[act.name]: chosen[act.name].to_numpy(np.float64) for act in ACTS}
     ns = priced_rows(counts, chosen, model)
-    return pd.DataFrame(
-        {"design": chosen["design"].to_numpy(), "ns": ns, "times": chosen["times"].to_numpy()}
-    )
+    return chosen[["cell_id", "design"]].assign(ns=ns, times=chosen["times"])
 
 
-def _grouped(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def grouped(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return the sum of several distributions."""
     empty = pd.DataFrame(
         {"design": pd.Series(dtype="str"), "ns": np.zeros(0), "times": np.zeros(0, np.int64)}

@@ -98,8 +98,10 @@ def resampled(values: npt.NDArray[np.float64], quantiles: Sequence[float]) -> li
     return [Interval(*bounds) for bounds in np.quantile(found, _TAILS, axis=1).T.tolist()]
 
 
-def share_bounds(hits: int, of: int) -> Interval:
+def share_bounds(hits: int, of: int, deviations: float = _DEVIATIONS) -> Interval:
     """Return the bounds of a share that was found in ``hits`` of at least one draws, SURE of the time.
+
+    ``deviations`` are those of a normal mean that hold it as often as the bounds are to.
 
     Samples drawn again from nothing but misses are misses, as if none could ever hit; so the score interval is taken,
     which has a width there as well.
@@ -107,9 +109,9 @@ def share_bounds(hits: int, of: int) -> Interval:
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22 (1927), 209-212.
     """
-    z2 = _DEVIATIONS**2
+    z2 = deviations**2
     middle = (hits + z2 / 2) / (of + z2)
-    reach = _DEVIATIONS / (of + z2) * math.sqrt(hits * (of - hits) / of + z2 / 4)
+    reach = deviations / (of + z2) * math.sqrt(hits * (of - hits) / of + z2 / 4)
     return Interval(
         0.0 if hits == 0 else middle - reach,
         1.0 if hits == of else middle + reach,

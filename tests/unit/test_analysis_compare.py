@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from pipeline.compare import best, paired, population, typical, worst
+from pipeline.analysis import best, paired, population, typical, worst
 from pipeline.errors import RefusedError
 
 

@@ -1,9 +1,4 @@
-"""What a pandas user imports: load a dataset, put times on it, compare designs.
-
->>> from pipeline import analysis
->>> df = analysis.load("results/phillips-2002")
->>> analysis.typical(df, "total_ns_per_fork", baseline="linux24")
->>> analysis.worst(analysis.recost(df, my_model), "total_ns_per_fork", baseline="linux24")
+"""A dataset as a tidy frame, and times on it.
 
 Columns of ``load``, besides those of ``pipeline.schema``:
 
@@ -25,9 +20,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import store
-from pipeline.compare import best, paired, population, typical, worst
 from pipeline.errors import DatasetError
-from pipeline.latency import kind_totals, latency, vectors
+from pipeline.latency import kind_totals
 from pipeline.prices import OWN, cost_model, priced_rows
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
@@ -40,20 +34,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from simcore.costs import CostModel
-
-__all__ = [
-    "best",
-    "frame_of",
-    "latency",
-    "load",
-    "paired",
-    "population",
-    "recost",
-    "tidy",
-    "typical",
-    "vectors",
-    "worst",
-]
 
 # What a frame remembers of its study.
 _STUDY_FACTS = (
@@ -72,6 +52,9 @@ TIME_COLUMNS: tuple[str, ...] = (
     "rest_ns_per_fork",
     "creation_ns_total",
     "creation_ns_mean",
+    "fault_ns_total",
+    "fault_ns_mean",
+    "fault_ns_per_fork",
     *(f"{kind}_ns_{stat}" for kind in EVENT_KINDS for stat in ("total", "mean")),
 )
 
@@ -140,7 +123,8 @@ def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:
     DataFrame
         A new frame whose time columns, in ns, are: ``total_ns`` (kernel time of the whole trace),
         ``total_ns_per_fork`` (the same divided by ``creations``), ``creation_ns_total`` and ``_mean`` (forks and
-        vforks), ``rest_ns_per_fork`` (everything but forks and vforks, divided by ``creations``), and
+        vforks), ``rest_ns_per_fork`` (everything but forks and vforks, divided by ``creations``),
+        ``fault_ns_total``, ``_mean`` and ``_per_fork`` (read and write faults; divided by ``creations``), and
         ``<kind>_ns_total`` and ``_mean`` for each kind of event; a mean is NaN where nothing happened.
     """
     chosen = cost_model(model)
@@ -153,6 +137,10 @@ def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:
     creations = _floats(df, "creations")
     times["creation_ns_total"] = times["fork_ns_total"] + times["vfork_ns_total"]
     times["creation_ns_mean"] = _ratio(times["creation_ns_total"], creations)
+    times["fault_ns_total"] = times["read_fault_ns_total"] + times["write_fault_ns_total"]
+    faults = _floats(df, "read_fault_count") + _floats(df, "write_fault_count")
+    times["fault_ns_mean"] = _ratio(times["fault_ns_total"], faults)
+    times["fault_ns_per_fork"] = _ratio(times["fault_ns_total"], creations)
     times["total_ns_per_fork"] = _ratio(times["total_ns"], creations)
     times["rest_ns_per_fork"] = _ratio(times["total_ns"] - times["creation_ns_total"], creations)
     block = pd.DataFrame({name: times[name] for name in TIME_COLUMNS}, index=df.index)
