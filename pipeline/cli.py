@@ -21,6 +21,7 @@ from pipeline.bench.command import bench
 from pipeline.calibration.command import calibrate
 from pipeline.calibration.predict_command import predict
 from pipeline.capture.command import capture, validate_capture
+from pipeline.compare_command import compare
 from pipeline.dataset_commands import export, status, verify
 from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError
 from pipeline.footprints.command import footprints
@@ -106,7 +107,7 @@ def commands() -> None:
 
 
 _OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
-_OF_DATASETS = (status, verify, export)
+_OF_DATASETS = (status, verify, export, compare)
 _LISTINGS = (designs, workloads, populations, reference, tree)
 for _command in (*_OF_MACHINES, *_OF_DATASETS, *_LISTINGS):
     commands.add_command(_command)

@@ -15,12 +15,14 @@ from pipeline.analysis.frames import TIME_COLUMNS, frame_of, load, recost, tidy
 from pipeline.analysis.tails import quantile, tail, tail_quantiles
 from pipeline.analysis.tradeoffs import crossings, crossover, pareto
 from pipeline.analysis.users import effect, losers, typical, users
+from pipeline.analysis.versions import compare
 from pipeline.compare import paired, population
 from pipeline.latency import latency, vectors
 
 __all__ = [
     "TIME_COLUMNS",
     "best",
+    "compare",
     "crossings",
     "crossover",
     "effect",

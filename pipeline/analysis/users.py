@@ -80,7 +80,7 @@ def _checked(asked: Asked, df: pd.DataFrame, metric: str, baseline: str, by: str
 
 def _users(df: pd.DataFrame, metric: str, baseline: str, by: str) -> pd.DataFrame:
     """Return what ``users`` does, of arguments that are right."""
-    chosen = _rows_of_users(df, by)
+    chosen = rows_of_users(df, by)
     if not len(chosen):
         names = ["value", "reference", "ratio", "difference"]
         return pd.DataFrame({"design": [], "user": [], "cells": []} | {name: np.zeros(0) for name in names})
@@ -106,7 +106,7 @@ def _users(df: pd.DataFrame, metric: str, baseline: str, by: str) -> pd.DataFram
     )
 
 
-def _rows_of_users(df: pd.DataFrame, by: str) -> pd.DataFrame:
+def rows_of_users(df: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return the rows that belong to somebody."""
     if by not in df.columns or (by == LISTING and MEASURED not in df.columns):
         return df.iloc[:0]

@@ -86,7 +86,7 @@ def test_crossings__lie_where_the_logarithm_is_nothing():
     frame.attrs = {"x": "x", "y": "y"}
     [row] = analysis.crossings(frame).to_dict("records")
     assert (row["x"], row["after"], row["before"], row["wins"]) == (pytest.approx(15), 10, 20, "below")
-    with pytest.raises(RefusedError, match="has to be what .* returned"):
+    with pytest.raises(RefusedError, match=r"has to be what .* returned"):
         analysis.crossings(frame.drop(columns="ratio"))
 
 
