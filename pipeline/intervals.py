@@ -1,9 +1,9 @@
 """Intervals that cover what they promise for few values of any shape, and the reason where there is none.
 
-A mean of eight values from a skewed distribution has no interval that covers 95 % whatever the shape: that of Student
-covers 90 % of exponentials, one from studentised resampling 91 % where one value in seven lies far off. So figures over
-users are medians, other quantiles and shares, whose intervals rest on ranks and counts alone: how many of n values lie
-below the true quantile is binomial, whatever they are. Pure; ``tests/unit/test_intervals.py`` simulates the coverage.
+A mean of eight values from a skewed distribution has no interval that covers 95 % whatever the shape: Student's covers
+90 % of exponential samples. So figures over users are medians, other quantiles and shares, whose intervals rest on ranks
+and counts alone: how many of n values lie below the true quantile is binomial, whatever they are. Pure;
+``tests/unit/test_intervals.py`` simulates the coverage.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def compare(
     if not len(joined):
         raise RefusedError(
             f"analysis.compare: none of {counted(len(before), 'cell')} before and {counted(len(after), 'cell')} after "
-            "have trace and design in common; traces are equal if workload, parameters, geometry, replicate and seed are; "
+            "have trace and design in common; traces are equal if workload, parameters, geometry, replicate, seed are; "
             "compare two datasets of one study"
         )
     users = rows_of_users(after, LISTING)
@@ -120,7 +120,7 @@ def _refuse_faults(before: pd.DataFrame, after: pd.DataFrame, metrics: Sequence[
     if models[0] != models[1] and (times := [name for name in metrics if name in TIME_COLUMNS]):
         faults.append(
             f"model: times are under {models[0]!r} before and {models[1]!r} after, so changes of {', '.join(times)} "
-            "would be those of the cost model; name one for both (--costs), or ask for counts alone"
+            "would be those of the model; name one for both (--costs), or ask for counts alone"
         )
     if faults:
         head = f"analysis.compare: {counted(len(faults), 'problem')}"

@@ -104,6 +104,14 @@ def test_median__is_covered_to_a_percent(shape, size):
     assert 0.94 <= covered(*quantile_intervals(sets, 0.5), truth) <= 0.96
 
 
+def test_mean__has_no_interval_that_eight_skewed_values_support():
+    """Student's interval covers the mean of eight exponentials in 90 % of the samples; so no mean has one here."""
+    sets = np.random.default_rng(5).exponential(size=(20_000, 8))
+    reach = stats.t.ppf(0.975, 7) * sets.std(axis=1, ddof=1) / math.sqrt(8)
+    middle = sets.mean(axis=1)
+    assert covered(middle - reach, middle + reach, 1.0) == pytest.approx(0.90, abs=0.01)
+
+
 @pytest.mark.parametrize("q", [0.1, 0.9])
 def test_tails__are_covered_from_the_fewest_values_on(q):
     """The 10 and 90 % quantiles of 36 values, the fewest that support them."""

@@ -1,0 +1,214 @@
+"""Redo the figures of a report from the Parquet alone: python docs/redo_figures.py results/typical --out figures.
+
+Of each figure two files are written: NAME.svg, and NAME.csv with every number that it shows. Each function here makes one
+figure: the first lines are the analysis, the others draw. docs/analysis.md tells what the columns are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline import analysis, store
+from pipeline.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+METRIC = "total_ns_per_fork"
+ACTS_OF = {
+    "fork": ["fork", "vfork", "deferred_copy"],
+    "read faults": ["read_fault"],
+    "write faults": ["write_fault"],
+    "exec": ["exec"],
+    "exit": ["exit"],
+    "mappings": ["mmap", "munmap", "mprotect", "madvise", "stack_grow"],
+    "reclaim": ["reclaim"],
+}
+
+
+def worst_beside_typical(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Kernel time of each design as a multiple of the baseline's: median (dot), middle 80 % (bar), worst cell (cross)."""
+    typical = analysis.typical(df, METRIC, df.attrs["baseline"])
+    worst = analysis.worst(df, METRIC, df.attrs["baseline"])
+    shown = typical[["ratio", "ratio_p10", "ratio_p90"]].join(
+        worst[["ratio", "cell_id", "said", "replay"]].add_prefix("worst_")
+    )
+    rows = np.arange(len(shown))
+    axes.hlines(rows, shown["ratio_p10"], shown["ratio_p90"], linewidth=5, alpha=0.4)
+    axes.plot(shown["ratio"], rows, "o", shown["worst_ratio"], rows, "x")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks(rows, shown.index)
+    axes.set_xlabel(f"kernel time per fork, times {df.attrs['baseline']}")
+    return shown.reset_index()
+
+
+def users(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """ECDF over users (listings): right of 1 + margin they lose; the share of them is in the legend with its interval."""
+    shown = analysis.users(df, METRIC, df.attrs["baseline"])
+    losers = analysis.losers(df, METRIC, df.attrs["baseline"])
+    for design, lost in losers.iterrows():
+        ratios = np.sort(shown.loc[shown["design"] == design, "ratio"])
+        label = f"{design}: {lost['share']:.1%} lose ({lost['low']:.1%} to {lost['high']:.1%})"
+        axes.step(ratios, np.arange(1, len(ratios) + 1) / len(ratios), where="post", label=label)
+    axes.axvspan(1 + losers.attrs["margin"], max(axes.get_xlim()[1], 1.01), color="black", alpha=0.08)
+    axes.set(xlabel=f"kernel time per fork, times {df.attrs['baseline']}", ylabel="share of users")
+    return shown.merge(losers[["share", "low", "high"]].reset_index(), on="design", how="left")
+
+
+def tails_of_forks(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Share of forks that take longer; each curve ends where the next quantile is more than the events support."""
+    return _tail(df, axes, "fork")
+
+
+def tails_of_faults(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Share of minor faults that take longer; each curve ends where the events support no further quantile."""
+    return _tail(df, axes, "fault")
+
+
+def _tail(df: pd.DataFrame, axes: Axes, event: str) -> pd.DataFrame:
+    """Draw a tail as far as it is supported."""
+    found = analysis.tail(store.read(df.attrs["dataset"]), df.attrs["costs"], event)
+    highest = found["design"].map(found.attrs["highest"])
+    shown = found[found["ccdf"] >= 1 - highest - 1e-12]
+    for design, mine in shown.groupby("design", sort=False):
+        axes.step(mine["ns"] / 1000, mine["ccdf"], where="post", label=str(design))
+    axes.set(xscale="log", yscale="log", xlabel=f"latency of a {event}, µs", ylabel="share that takes longer")
+    return shown
+
+
+def crossover(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Median ratio of the cheapest design over two axes; blue: it wins, red: it loses. CSV: all, crossings."""
+    swept = [name for name in df.attrs["parameters"] if pd.api.types.is_numeric_dtype(df[name])]
+    swept = [
+        name
+        for name in swept
+        if len(df[name].dropna().unique()) > 1 and not pd.api.types.is_bool_dtype(df[name])
+    ]
+    preferred = [name for name in ("anon_pages", "tree_depth", "file_pages", "exec_ratio") if name in swept]
+    pair = list(dict.fromkeys([*preferred, *swept]))[-2:] if len(preferred) < 2 else preferred[-2:]
+    if len(pair) < 2:
+        raise RefusedError(f"crossover: the study sweeps {', '.join(swept) or 'no number'}; a map needs two")
+    x, y = pair
+    shown = analysis.crossover(df, METRIC, df.attrs["baseline"], x, y)
+    floor = df.attrs["floor"]
+    best = shown[shown["design"] != floor].groupby("design")["ratio"].median().idxmin()
+    grid = shown[shown["design"] == best].pivot_table(index=y, columns=x, values="ratio")
+    heights = np.log(grid.to_numpy())
+    reach = max(float(np.nanmax(np.abs(heights))), 1e-6)
+    mesh = axes.pcolormesh(
+        np.arange(len(grid.columns) + 1),
+        np.arange(len(grid) + 1),
+        heights,
+        cmap="RdBu_r",
+        vmin=-reach,
+        vmax=reach,
+    )
+    mesh.set_edgecolor("white")
+    for (row, column), ratio in np.ndenumerate(grid.to_numpy()):
+        axes.text(column + 0.5, row + 0.5, f"{ratio:.3f}", ha="center", va="center", backgroundcolor="white")
+    axes.set_xticks(np.arange(len(grid.columns)) + 0.5, [f"{value:g}" for value in grid.columns])
+    axes.set_yticks(np.arange(len(grid)) + 0.5, [f"{value:g}" for value in grid.index])
+    axes.set(xlabel=x, ylabel=y, title=f"{best} against {df.attrs['baseline']}")
+    return shown.merge(analysis.crossings(shown)[["design", "along", x, y]], how="outer")
+
+
+def where_time_goes(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Mean kernel time per fork on the typical cells, by the event in which it is spent."""
+    cells, _ = analysis.population(df)
+    parts = {
+        name: sum(cells[f"{kind}_ns_total"] for kind in kinds)
+        / cells["creations"].where(cells["creations"] > 0)
+        for name, kinds in ACTS_OF.items()
+    }
+    shown = pd.DataFrame(parts).groupby(cells["design"], sort=False).mean()
+    left = np.zeros(len(shown))
+    for name in shown.columns:
+        axes.barh(shown.index, shown[name] / 1000, left=left, label=name)
+        left += shown[name].to_numpy() / 1000
+    axes.set_xlabel("kernel time per fork, µs")
+    return shown.add_suffix("_ns_per_fork").reset_index()
+
+
+def memory(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Page tables at their peak as a multiple of the baseline's: typical cells (dot) and worst (cross)."""
+    typical = analysis.typical(df, "pgtable_bytes_max", df.attrs["baseline"])
+    worst = analysis.worst(df, "pgtable_bytes_max", df.attrs["baseline"])
+    shown = typical[["value", "ratio", "user_ratio", "user_low", "user_high"]].join(
+        worst[["ratio", "cell_id", "replay"]].add_prefix("worst_")
+    )
+    rows = np.arange(len(shown))
+    axes.plot(shown["ratio"], rows, "o", shown["worst_ratio"], rows, "x")
+    axes.set_yticks(rows, shown.index)
+    axes.set_xlabel(f"page-table bytes, times {df.attrs['baseline']}")
+    return shown.reset_index()
+
+
+def choice(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Fork against faults; hollow designs are beaten in every metric by another one."""
+    shown = analysis.pareto(df, baseline=df.attrs["baseline"])
+    for name, row in shown.iterrows():
+        fork, fault = row["creation_ns_mean"], row["fault_ns_per_fork"]
+        axes.plot(fork, fault, "o", color="C0", fillstyle="full" if row["efficient"] else "none")
+        axes.annotate(str(name), (fork, fault), fontsize=7)
+    axes.set(xlabel="time of a fork", ylabel="faults per fork", title=f"times {df.attrs['baseline']}")
+    return shown.reset_index()
+
+
+FIGURES: dict[str, Callable[[pd.DataFrame, Axes], pd.DataFrame]] = {
+    each.__name__: each
+    for each in (
+        worst_beside_typical, users, tails_of_forks, tails_of_faults, crossover, where_time_goes, memory, choice,
+    )
+}  # fmt: skip
+
+
+def opened(dataset: Path, costs: str | None = None) -> pd.DataFrame:
+    """Return a dataset as a frame that knows where it lies."""
+    df = analysis.load(dataset)
+    df = df if costs is None else analysis.recost(df, costs)
+    df.attrs |= {"dataset": str(dataset), "costs": costs or df.attrs["costs"]}
+    return df
+
+
+def redo(df: pd.DataFrame, name: str) -> tuple[Figure, pd.DataFrame]:
+    """Return a figure and the numbers that it shows."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    numbers = FIGURES[name](df, axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7)
+    return figure, numbers
+
+
+def main() -> None:
+    """Write all figures of a dataset; those that it does not support are named with the reason."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("figures"))
+    parser.add_argument("--costs", help="cost model: a name or a file; default: the study's")
+    asked = parser.parse_args()
+    mpl.rcParams["svg.hashsalt"] = "forkbench"  # the same file each time
+    asked.out.mkdir(parents=True, exist_ok=True)
+    df = opened(asked.dataset, asked.costs)
+    for name in FIGURES:
+        try:
+            figure, numbers = redo(df, name)
+        except RefusedError as why:
+            print(f"{name}: left out: {why}")
+            continue
+        figure.savefig(asked.out / f"{name}.svg", metadata={"Date": None})
+        numbers.to_csv(asked.out / f"{name}.csv", index=False)
+        print(f"{name}: {asked.out / name}.svg, .csv ({len(numbers):,} rows)")
+
+
+if __name__ == "__main__":
+    main()
