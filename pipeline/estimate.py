@@ -17,7 +17,7 @@ from simcore.geometry import GEOMETRIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.plan import Cell
+    from pipeline.cells import Cell
     from pipeline.study import Study
     from pipeline.work import CellFailure, CellRow, Job
 
@@ -185,11 +185,7 @@ def _spread(study: Study, model_version: str) -> Iterator[list[Cell]]:
     ids = CellIds(study, model_version)
     for grid in study.grids:
         for number in sorted(range(grid.points), key=lambda index: index * _STRIDE % 1):
-            at, indexes = number, []
-            for length in reversed(grid.lengths):
-                at, index = divmod(at, length)
-                indexes.append(index)
-            point = study.point(grid, grid.point(indexes[::-1]))
+            point = study.point(grid, grid.point(grid.indexes(number)))
             traces: dict[str, list[Cell]] = {}
             for cell in ids.cells(point):
                 traces.setdefault(cell.trace.trace_id, []).append(cell)

@@ -177,7 +177,8 @@ class _Sweep:
         self._client = crew.client
         self._timeout = timeout
         self._deliver = deliver
-        self._pending = deque(jobs)
+        self._left, self._to_come = len(jobs), iter(jobs)
+        self._again: deque[Job] = deque()
         self._suspects: deque[list[Job]] = deque()
         self._flying: dict[Any, list[Job]] = {}
         self._landed: SimpleQueue[Any] = SimpleQueue()
@@ -205,17 +206,28 @@ class _Sweep:
     def _fill(self) -> None:
         """Submit batches; those that workers died of come last, each alone, so that the guilty one is certain."""
         while self._pending and len(self._flying) < WINDOW * self._crew.threads:
-            size = min(self._batch_size(), len(self._pending))
-            self._submit([self._pending.popleft() for _ in range(size)])
+            self._submit([self._next() for _ in range(min(self._batch_size(), self._pending))])
         if self._suspects and not self._flying:
             self._submit(self._suspects.popleft())
+
+    @property
+    def _pending(self) -> int:
+        """How many jobs wait."""
+        return self._left + len(self._again)
+
+    def _next(self) -> Job:
+        """Return a job that waits, first those that have run in vain."""
+        if self._again:
+            return self._again.popleft()
+        self._left -= 1
+        return next(self._to_come)
 
     def _batch_size(self) -> int:
         """Return the jobs that take about BATCH_SECONDS, fewer towards the end so that workers end together."""
         if not self._jobs_done:
             return 1
         timely = BATCH_SECONDS * self._jobs_done / max(self._seconds, 1e-9)
-        share = len(self._pending) / (WINDOW * self._crew.threads)
+        share = self._pending / (WINDOW * self._crew.threads)
         return max(1, min(int(timely), int(share), BATCH_JOBS))
 
     def _submit(self, batch: list[Job]) -> None:
@@ -240,7 +252,7 @@ class _Sweep:
             elif future.status == "error":
                 self._died(batch, future.exception())
             else:
-                self._again(batch)
+                self._repeat(batch)
         except KilledWorker as error:
             self._died(batch, error)
         finally:
@@ -252,7 +264,7 @@ class _Sweep:
         self._seconds += reply.seconds
         self._deliver(reply)
 
-    def _again(self, batch: list[Job]) -> None:
+    def _repeat(self, batch: list[Job]) -> None:
         """Run a batch again whose result got lost with its worker."""
         if self._client.status not in ("running", "connecting"):
             raise ClusterError(f"the connection to the scheduler is lost; is it still there? {RESUME}")
@@ -260,7 +272,7 @@ class _Sweep:
         if self._lost > LOST_BATCHES:
             raise ClusterError(f"the cluster lost {self._lost} batches without a reason; {RESUME}")
         self._crew.watcher.retried(_cells(batch))
-        self._pending.extendleft(reversed(batch))
+        self._again.extendleft(reversed(batch))
 
     def _died(self, batch: list[Job], error: BaseException) -> None:
         """Split a batch that workers died of; a cell that cannot be split has failed."""
@@ -328,7 +340,7 @@ class _Sweep:
         kept = [job._replace(cells=tuple(cell for cell in job.cells if cell[0] not in late)) for job in batch]
         rest = [job for job in kept if job.cells]
         self._crew.watcher.retried(_cells(rest))
-        self._pending.extendleft(reversed(rest))
+        self._again.extendleft(reversed(rest))
 
 
 def run_watched(batch: list[Job], timeout: float | None) -> Reply:

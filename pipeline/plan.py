@@ -8,9 +8,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pipeline.cells import ID_DIGITS, Cell, Cells, Columns, TraceSpec, columns_from
 from pipeline.workload_entries import parameters_of
 from simcore.designs import axis_values
 
@@ -20,40 +25,6 @@ if TYPE_CHECKING:
     from pipeline.study import Point, Study
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-ID_DIGITS = 20  # 80 bits: among a million cells two ids are equal with a chance of 4e-13
-
-
-class TraceSpec(NamedTuple):
-    """What determines a trace; every design of the study faces it.
-
-    Parameters
-    ----------
-    trace_id : str
-        Hash of the other fields and of the study's seed.
-    workload, geometry : str
-        Names.
-    params : dict
-        Every parameter of the workload.
-    replicate : int
-        From 0.
-    seed : int
-        Of the trace's random generator, 63 bits, derived from ``trace_id``.
-    """
-
-    trace_id: str
-    workload: str
-    params: dict[str, Any]
-    geometry: str
-    replicate: int
-    seed: int
-
-
-class Cell(NamedTuple):
-    """One trace under one design."""
-
-    cell_id: str
-    trace: TraceSpec
-    design: str
 
 
 @dataclass(frozen=True)
@@ -68,14 +39,14 @@ class Plan:
         The study's file as the user wrote it.
     model_version : str
         Hash of the simulator's sources.
-    cells : tuple of Cell
+    cells : Cells
         Grouped by trace, in the order of the study.
     """
 
     study: dict[str, Any]
     text: str
     model_version: str
-    cells: tuple[Cell, ...]
+    cells: Cells
 
     @property
     def own_designs(self) -> dict[str, dict[str, Any]]:
@@ -86,12 +57,42 @@ class Plan:
     @property
     def plan_id(self) -> str:
         """Hash of the ids of all cells."""
-        return content_id(sorted(cell.cell_id for cell in self.cells))
+        return content_id(self.cells.sorted_ids())
 
 
 def make_plan(study: Study, model_version: str) -> Plan:
     """Expand a study into cells: designs within replicates within the points of each workload."""
-    return Plan(study.spec(), study.text, model_version, tuple(cells_of(study, model_version)))
+    number_of = {name: number for number, name in enumerate(study.designs)}
+    ids, trace_ids = bytearray(), bytearray()
+    designs, traces = array("q"), array("q")
+    places = array("q")  # of each trace: the number of its workload and of its point, its replicate, its seed
+    found = CellIds(study, model_version)
+    for place, trace, cells in _traces(study, found):
+        for cell in cells:
+            ids += cell.cell_id.encode()
+            designs.append(number_of[cell.design])
+            traces.append(len(places) // 4)
+        trace_ids += trace.trace_id.encode()
+        places.extend([*place, trace.replicate, trace.seed])
+    columns = Columns(
+        np.frombuffer(ids, dtype=f"S{ID_DIGITS}"),
+        np.frombuffer(designs, dtype=np.int64),
+        np.frombuffer(traces, dtype=np.int64),
+        np.frombuffer(trace_ids, dtype=f"S{ID_DIGITS}"),
+        *np.frombuffer(places, dtype=np.int64).reshape(-1, 4).T,
+    )
+    spec = study.spec()
+    return Plan(spec, study.text, model_version, Cells(spec, columns))
+
+
+def _traces(study: Study, ids: CellIds) -> Iterator[tuple[tuple[int, int], TraceSpec, list[Cell]]]:
+    """Yield the traces of a study with the numbers of their workload and point, and their cells."""
+    for number, grid in enumerate(study.grids):
+        for at, values in enumerate(grid.each()):
+            point = study.point(grid, values)
+            for _, group in groupby(ids.cells(point), key=lambda cell: cell.trace.trace_id):
+                cells = list(group)
+                yield (number, at), cells[0].trace, cells
 
 
 def cells_of(study: Study, model_version: str) -> Iterator[Cell]:
@@ -188,19 +189,17 @@ def canonical(what: Any) -> str:
 
 
 def plan_document(plan: Plan, made_by: dict[str, str]) -> dict[str, Any]:
-    """Return a plan as plain data, each trace once; ``plan_from`` reads it back.
+    """Return a plan as plain data; ``plan_from`` reads it back.
 
     ``made_by`` says which software planned, see ``pipeline.provenance``.
     """
-    traces = {cell.trace.trace_id: cell.trace._asdict() for cell in plan.cells}
     return {
         "plan_id": plan.plan_id,
         "model_version": plan.model_version,
         "provenance": made_by,
         "study": plan.study,
         "text": plan.text,
-        "traces": list(traces.values()),
-        "cells": [[cell.cell_id, cell.trace.trace_id, cell.design] for cell in plan.cells],
+        "columns": plan.cells.columns.plain(),
     }
 
 
@@ -212,6 +211,6 @@ def plan_from(document: dict[str, Any]) -> Plan:
     KeyError, TypeError, ValueError
         If the document is not one.
     """
-    traces = {spec["trace_id"]: TraceSpec(**spec) for spec in document["traces"]}
-    cells = tuple(Cell(cell_id, traces[trace_id], design) for cell_id, trace_id, design in document["cells"])
-    return Plan(document["study"], document["text"], document["model_version"], cells)
+    study = document["study"]
+    cells = Cells(study, columns_from(document["columns"]))
+    return Plan(study, document["text"], document["model_version"], cells)

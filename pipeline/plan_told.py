@@ -14,8 +14,8 @@ from pipeline.workload_entries import GEOMETRY_AXIS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.cells import Cell
     from pipeline.estimate import Estimate, Memory
-    from pipeline.plan import Cell
     from pipeline.rules import Condition, Rule
     from pipeline.study import Study
     from pipeline.survey import Group, Survey

@@ -18,7 +18,8 @@ from pipeline.provenance import model_version
 from pipeline.sweep import job_of
 
 if TYPE_CHECKING:
-    from pipeline.plan import Cell, Plan
+    from pipeline.cells import Cell
+    from pipeline.plan import Plan
 
 RESULTS = Path("results")
 MIN_DIGITS = 6
@@ -48,8 +49,7 @@ def find_cell(prefix: str, path: Path | None) -> Found:
     hits = [
         (folder, plan, cell)
         for folder, plan in ((folder, store.read_plan(folder)) for folder in paths)
-        for cell in plan.cells
-        if cell.cell_id.startswith(prefix)
+        for cell in plan.cells.beginning(prefix)
     ]
     searched = ", ".join(map(str, paths)) or f"{RESULTS}/, where there is no dataset"
     if not hits:

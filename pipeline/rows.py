@@ -17,7 +17,7 @@ from simcore.acts import ACTS, EVENT_KINDS, GAUGES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.plan import Cell
+    from pipeline.cells import Cell
     from pipeline.work import CellRow
 
 _ACT_NAMES = np.array([act.name for act in ACTS])
@@ -29,6 +29,8 @@ def table_of(study: str, model_version: str, done: Sequence[tuple[Cell, CellRow]
     schema = row_schema()
     cells = [cell for cell, _ in done]
     rows = [row for _, row in done]
+    params = {cell.trace.trace_id: cell.trace.params for cell in cells}
+    told = {trace_id: canonical(told_by_digest(each)) for trace_id, each in params.items()}
     columns: dict[str, Any] = {
         "cell_id": [cell.cell_id for cell in cells],
         "trace_id": [cell.trace.trace_id for cell in cells],
@@ -36,7 +38,7 @@ def table_of(study: str, model_version: str, done: Sequence[tuple[Cell, CellRow]
         "design": [cell.design for cell in cells],
         "geometry": [cell.trace.geometry for cell in cells],
         "workload": [cell.trace.workload for cell in cells],
-        "params": [canonical(told_by_digest(cell.trace.params)) for cell in cells],
+        "params": [told[cell.trace.trace_id] for cell in cells],
         "replicate": [cell.trace.replicate for cell in cells],
         "seed": [cell.trace.seed for cell in cells],
         "model_version": [model_version] * len(cells),
@@ -113,26 +115,56 @@ def refuse_difference(first: pa.Table, second: pa.Table) -> None:
 
 def checksum(table: pa.Table) -> str:
     """Return a hash of all values of a table: 32 hex digits, independent of chunks, files and compression."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in table.column_names:
-        digest.update(f"{name}\0{len(table)}\0".encode())
-        _hash(pa.concat_arrays(table[name].chunks) if len(table) else None, digest)
-    return digest.hexdigest()
+    found = Checksum()
+    found.add(table)
+    return found.digest()
 
 
-def _hash(array: pa.Array | None, digest: Any) -> None:
-    """Add the values of an array to a hash: lists as lengths and items, structs field by field."""
-    if array is None:
-        return
-    if pa.types.is_list(array.type):
-        digest.update(pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.int64).tobytes())
-        _hash(array.flatten(), digest)
-    elif pa.types.is_struct(array.type):
-        for field in array.flatten():
-            _hash(field, digest)
-    elif pa.types.is_string(array.type):
-        lengths = pc.binary_length(array).to_numpy(zero_copy_only=False)
-        digest.update(lengths.astype(np.int64).tobytes())
-        digest.update("".join(array.to_pylist()).encode())
-    else:
-        digest.update(array.to_numpy(zero_copy_only=False).astype(np.int64).tobytes())
+class Checksum:
+    """The hash of a table that comes piece by piece: a hash for each column, and of nested ones for each level."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Any] = {}
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Take the next rows."""
+        self._rows += len(table)
+        for name in table.column_names:
+            chunks = table[name].chunks or [pa.array([], table[name].type)]
+            for chunk in chunks:
+                self._hash(name, chunk)
+
+    def digest(self) -> str:
+        """Return the hash of all rows so far."""
+        whole = hashlib.blake2b(str(self._rows).encode(), digest_size=16)
+        for name, column in self._columns.items():
+            whole.update(f"\0{name}\0".encode() + column.digest())
+        return whole.hexdigest()
+
+    def _hash(self, name: str, array: pa.Array) -> None:
+        """Add the values of an array: lists as lengths and items, structs field by field, texts as lengths and bytes."""
+        if pa.types.is_list(array.type):
+            self._update(name, pc.list_value_length(array))
+            self._hash(f"{name}[]", array.flatten())
+        elif pa.types.is_struct(array.type):
+            for field, values in zip(array.type, array.flatten(), strict=True):
+                self._hash(f"{name}.{field.name}", values)
+        elif pa.types.is_string(array.type):
+            self._update(f"{name} lengths", pc.binary_length(array))
+            self._update(name, array)
+        else:
+            self._update(name, array)
+
+    def _update(self, name: str, array: pa.Array) -> None:
+        """Add numbers, or the bytes of texts."""
+        column = self._columns.setdefault(name, hashlib.blake2b(digest_size=16))
+        if not len(array):
+            return
+        if pa.types.is_string(array.type):
+            offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
+            text = array.buffers()[2]
+            if text is not None:
+                column.update(memoryview(text)[offsets[0] : offsets[-1]])
+        else:
+            column.update(array.to_numpy(zero_copy_only=False).astype(np.int64).tobytes())

@@ -1,7 +1,7 @@
 """A dataset, read: a folder of Parquet parts, the plan they belong to, and what is known about its completion.
 
 ==================  ==========================================================================================
-``plan.json``       the resolved study, the traces and the cells with their ids; replaced only under the lock
+``plan.json``       the resolved study, and ids of traces and cells, in columns; replaced only under the lock
 ``plan-<id>.json``  plans that the dataset had before the study was edited
 ``study.yaml``      the study as the user wrote it; if ``--set`` changed it, as YAML with the changes
 ``part-*.parquet``  rows, named by the hash of the file's bytes, created whole and never changed
@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parts, rows
+from pipeline.cells import CellSet
 from pipeline.errors import DamagedPartWarning, DatasetError
 from pipeline.plan import plan_from
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
@@ -83,7 +84,7 @@ def read(path: Path | str) -> pa.Table:
     """
     folder = Path(path)
     document = _document(folder)
-    planned = pa.array([cell[0] for cell in document["cells"]], pa.string())
+    planned = pa.array(document["columns"]["ids"], pa.string())
     tables, _ = _warned_parts(folder)
     schema = row_schema()
     chosen = [_planned_rows(table, planned, folder) for table in tables.values()]
@@ -97,9 +98,8 @@ def status(path: Path | str) -> Status:
     folder = Path(path)
     plan = read_plan(folder)
     tables, unreadable = _warned_parts(folder, ["cell_id"])
-    done = _cell_ids(tables)
-    planned = {cell.cell_id for cell in plan.cells}
-    return Status(plan.study["name"], len(planned), len(done & planned), failures(folder), unreadable)
+    done = CellSet(plan.cells, _cell_ids(tables))
+    return Status(plan.study["name"], len(plan.cells), len(done), failures(folder), unreadable)
 
 
 def identities(path: Path | str) -> Iterator[tuple[str, str, str, str]]:
@@ -203,7 +203,11 @@ def valid_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Pa
 
 def _planned_rows(table: pa.Table, planned: pa.Array, folder: Path) -> pa.Table:
     """Return the planned rows of a part in the schema of this version."""
-    chosen = table.filter(pc.is_in(table["cell_id"], planned))
+    return conformed(table.filter(pc.is_in(table["cell_id"], planned)), folder)
+
+
+def conformed(chosen: pa.Table, folder: Path) -> pa.Table:
+    """Return rows of a part in the schema of this version; raises DatasetError if they have other columns."""
     schema = row_schema()
     if not len(chosen):
         return schema.empty_table()

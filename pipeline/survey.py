@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pipeline.plan import Cell
+    from pipeline.cells import Cell
     from pipeline.study import Point, Study
 
 DONE, FAILED, CHANGED, REDEFINED, NEW = (

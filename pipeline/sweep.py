@@ -6,11 +6,14 @@ import shlex
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
 
 from pipeline import store
+from pipeline.cells import CellSet
 from pipeline.errors import InterruptedRunError, RefusedError, counted
 from pipeline.fleet import Fleet
 from pipeline.plan import make_plan
@@ -20,9 +23,11 @@ from pipeline.writer import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from pipeline.plan import Cell, Plan
+    from pipeline.cells import Cell
+    from pipeline.plan import Plan
     from pipeline.study import Study
     from pipeline.work import CellFailure, Job, Reply
 
@@ -114,13 +119,14 @@ def run_study(
     start = time.perf_counter()
     plan = make_plan(study, model_version())
     with Dataset(path, plan, provenance()) as dataset:
-        before = set(dataset.done)
+        before = dataset.done.copy()
         failures = [] if orders.retry_failed or orders.force else _known_failures(dataset)
         skipped = len(failures)
-        settled = set() if orders.force else before | {failure.cell_id for failure in failures}
-        found: set[str] = set()
+        settled = CellSet(plan.cells) if orders.force else before.copy()
+        settled.add(failure.cell_id for failure in failures)
+        found = CellSet(plan.cells)
         jobs = jobs_of(plan, settled)
-        if jobs:
+        if len(jobs):
             run = _Run(dataset, failures, found, orders)
             try:
                 run.simulate(
@@ -133,7 +139,7 @@ def run_study(
         summary = dataset.finish(failures)
     left = len(plan.cells) - len(dataset.done) - len(failures)
     seconds = time.perf_counter() - start
-    again = len(before - found)
+    again = before.less(found)
     return Outcome(plan, again, len(found), left, skipped, failures, seconds, summary, dataset.notes)
 
 
@@ -143,10 +149,10 @@ def _known_failures(dataset: Dataset) -> list[CellFailure]:
 
     known = store.failures(dataset.path)
     names = CellFailure._fields
+    lacking = CellSet(dataset.done.cells, (failure["cell_id"] for failure in known))
+    lacking.mask &= ~dataset.done.mask
     return [
-        CellFailure(*(failure[name] for name in names))
-        for failure in known
-        if dataset.lacks(failure["cell_id"])
+        CellFailure(*(failure[name] for name in names)) for failure in known if failure["cell_id"] in lacking
     ]
 
 
@@ -159,28 +165,25 @@ class _Run:
         Takes the rows.
     failures : list of CellFailure
         Grows.
-    found : set of str
-        Grows by the ids of cells that got a row.
+    found : CellSet
+        Grows by the cells that got a row.
     orders : Orders
         When to stop.
     """
 
-    def __init__(
-        self, dataset: Dataset, failures: list[CellFailure], found: set[str], orders: Orders
-    ) -> None:
+    def __init__(self, dataset: Dataset, failures: list[CellFailure], found: CellSet, orders: Orders) -> None:
         self._dataset = dataset
         self._failures = failures
         self._found = found
         self._orders = orders
         self._failed = 0
 
-    def simulate(self, jobs: list[Job], fleet: Fleet, skipped: int, *, quiet: bool) -> None:
+    def simulate(self, jobs: Jobs, fleet: Fleet, skipped: int, *, quiet: bool) -> None:
         """Run jobs and commit their rows as they come."""
         from pipeline.fanout import run_jobs  # noqa: PLC0415 - slow to import; a complete run needs no cluster
         from pipeline.work import warm_up  # noqa: PLC0415 - as above, the simulator
 
-        cells = sum(len(job.cells) for job in jobs)
-        with Teller(cells, skipped, quiet=quiet) as teller, _interrupts(teller.say) as stopped:
+        with Teller(jobs.cells, skipped, quiet=quiet) as teller, _interrupts(teller.say) as stopped:
 
             def deliver(reply: Reply) -> None:
                 self._take(reply, teller)
@@ -199,7 +202,7 @@ class _Run:
     def _take(self, reply: Reply, teller: Teller) -> None:
         """Store what a batch gave."""
         self._dataset.add(reply.rows)
-        self._found.update(row.cell_id for row in reply.rows)
+        self._found.add(row.cell_id for row in reply.rows)
         self._failures.extend(reply.failures)
         before = self._too_many()
         self._failed += len(reply.failures)
@@ -214,16 +217,55 @@ class _Run:
         return self._orders.maxfail is not None and self._failed >= self._orders.maxfail
 
 
-def jobs_of(plan: Plan, done: set[str]) -> list[Job]:
-    """Return the work that is left: a job for each trace, its cells those without a row.
+def jobs_of(plan: Plan, done: AbstractSet[str]) -> Jobs:
+    """Return the work that is left: a job for each trace, its cells those without a row."""
+    return Jobs(plan, done if isinstance(done, CellSet) else CellSet(plan.cells, done))
+
+
+class Jobs(Sequence["Job"]):
+    """The work that is left, a job for each trace; each is put together when it is looked at.
 
     The order is that of the trace ids, which are hashes: heavy and light traces are mixed, the same way each time.
+
+    Parameters
+    ----------
+    plan : Plan
+        All there is.
+    done : CellSet
+        Cells that are not to be run.
+
+    Attributes
+    ----------
+    cells : int
+        How many are left.
     """
-    left = sorted((cell for cell in plan.cells if cell.cell_id not in done), key=_trace_id)
-    jobs = []
-    for _, group in groupby(left, key=_trace_id):
-        jobs.append(job_of(list(group), plan))
-    return jobs
+
+    def __init__(self, plan: Plan, done: CellSet) -> None:
+        self._plan = plan
+        columns = plan.cells.columns
+        left = np.flatnonzero(~done.mask)
+        self.cells = len(left)
+        by_trace = left[np.argsort(columns.trace_ids[columns.traces[left]], kind="stable")]
+        starts = np.flatnonzero(np.diff(columns.traces[by_trace], prepend=-1))
+        self._cells, self._bounds = by_trace, np.append(starts, len(by_trace))
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Job]: ...
+
+    def __getitem__(self, at: int | slice) -> Job | list[Job]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        if not -len(self) <= at < len(self):
+            raise IndexError(at)
+        at %= len(self)
+        numbers = self._cells[self._bounds[at] : self._bounds[at + 1]]
+        return job_of([self._plan.cells[int(number)] for number in numbers], self._plan)
 
 
 def job_of(cells: list[Cell], plan: Plan | Study) -> Job:
@@ -235,11 +277,6 @@ def job_of(cells: list[Cell], plan: Plan | Study) -> Job:
     named = {cell.design for cell in cells}
     own = {name: data for name, data in plan.own_designs.items() if name in named}
     return Job(trace.workload, trace.params, trace.geometry, trace.seed, pairs, own)
-
-
-def _trace_id(cell: Cell) -> str:
-    """Return the id of a cell's trace."""
-    return cell.trace.trace_id
 
 
 @contextmanager
@@ -290,13 +327,13 @@ def _failure_lines(path: Path, outcome: Outcome) -> list[str]:
     """Return what failed, equal failures together."""
     if not outcome.failures:
         return []
-    designs = {cell.cell_id: cell.design for cell in outcome.plan.cells}
     alike: dict[str, list[CellFailure]] = {}
     for failure in outcome.failures:
         alike.setdefault(what_failed(failure), []).append(failure)
     lines = []
     for what, group in list(alike.items())[:_SHOWN_FAILURES]:
-        first = f"{group[0].cell_id} ({designs[group[0].cell_id]})"
+        cell = outcome.plan.cells.find(group[0].cell_id)
+        first = f"{group[0].cell_id} ({cell.design if cell else 'no cell of this plan'})"
         several = f"  {counted(len(group), 'cell')} failed alike, e.g. {first}: {what}"
         lines.append(several if len(group) > 1 else f"  failed: {first}: {what}")
     hidden = sum(len(group) for group in list(alike.values())[_SHOWN_FAILURES:])

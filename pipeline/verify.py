@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import rows, store
 from pipeline.errors import DatasetError, NondeterminismError, counted
-from pipeline.plan import canonical, content_id
+from pipeline.plan import canonical
 from pipeline.provenance import model_version
 from pipeline.schema import row_schema
 from pipeline.sweep import job_of
 
 if TYPE_CHECKING:
-    from pipeline.plan import Cell, Plan
+    from pipeline.cells import Cell, Cells
+    from pipeline.plan import Plan
 
 _SHOWN = 3  # cells of a problem
 
@@ -56,8 +56,8 @@ def verify(path: Path | str, sample: int) -> list[Finding]:
     table = rows.sorted_unique(
         pa.concat_tables([row_schema().empty_table(), *(_bare(each) for each in tables.values())])
     )
-    cells = {cell.cell_id: cell for cell in plan.cells}
-    planned = table.filter(pc.is_in(table["cell_id"], pa.array(list(cells), pa.string())))
+    cells = plan.cells
+    planned = table.filter(pa.array(cells.numbers(table["cell_id"].to_pylist()) >= 0))
     findings += [_complete(folder, planned, cells), _identity(planned, cells), _totals(planned)]
     findings.append(_summary(folder, planned, len(cells)))
     findings.append(_sample(planned, plan, sample))
@@ -77,7 +77,7 @@ def _cells(ids: list[str]) -> str:
 def _plan(folder: Path, plan: Plan) -> Finding:
     """Compare the plan's id with its cells."""
     document = json.loads((folder / store.PLAN).read_text(encoding="utf-8"))
-    same = document.get("plan_id") == content_id(sorted(cell.cell_id for cell in plan.cells))
+    same = document.get("plan_id") == plan.plan_id
     told = f"{counted(len(plan.cells), 'cell')}, hash of their ids {'as' if same else 'other than'} written"
     return Finding("plan", told, same)
 
@@ -114,9 +114,10 @@ def _unique(tables: dict[Path, pa.Table]) -> Finding:
     return Finding("duplicates", told, right=True)
 
 
-def _complete(folder: Path, table: pa.Table, cells: dict[str, Cell]) -> Finding:
+def _complete(folder: Path, table: pa.Table, cells: Cells) -> Finding:
     """Tell whether every planned cell has its row, or is known to have failed."""
-    missing = sorted(cells.keys() - set(table["cell_id"].to_pylist()))
+    there = set(table["cell_id"].to_pylist())
+    missing = [cell_id for cell_id in cells.sorted_ids() if cell_id not in there]
     if not missing:
         return Finding("complete", f"all {counted(len(cells), 'planned cell')} have a row", right=True)
     failed = {failure["cell_id"] for failure in store.failures(folder)} & set(missing)
@@ -124,12 +125,13 @@ def _complete(folder: Path, table: pa.Table, cells: dict[str, Cell]) -> Finding:
     return Finding("complete", f"{told}; {len(failed):,} of them failed; run the study again", right=False)
 
 
-def _identity(table: pa.Table, cells: dict[str, Cell]) -> Finding:
+def _identity(table: pa.Table, cells: Cells) -> Finding:
     """Compare what each row says of itself with the plan."""
     names = ["trace_id", "design", "geometry", "workload", "params", "replicate", "seed"]
     wrong = []
-    for row in table.select(["cell_id", *names]).to_pylist():
-        cell = cells[row["cell_id"]]
+    numbers = cells.numbers(table["cell_id"].to_pylist())
+    for number, row in zip(numbers, table.select(["cell_id", *names]).to_pylist(), strict=True):
+        cell = cells[int(number)]
         trace = cell.trace
         said = [trace.trace_id, cell.design, trace.geometry, trace.workload, canonical(trace.params)]
         if [row[name] for name in names] != [*said, trace.replicate, trace.seed]:
@@ -186,11 +188,10 @@ def _sample(table: pa.Table, plan: Plan, sample: int) -> Finding:
         return Finding("simulated again", f"nothing: {told}; take the version that made the rows", right=True)
     from pipeline.work import run_batch  # noqa: PLC0415 - the simulator, which the rest does not need
 
-    cells = {cell.cell_id: cell for cell in plan.cells}
     step = max(1, len(table) // sample)
     differ = []
     for at in range(0, len(table), step)[:sample]:
-        cell = cells[table["cell_id"][at].as_py()]
+        cell = _cell(plan, table["cell_id"][at].as_py())
         reply = run_batch([job_of([cell], plan)])
         again = [(cell, row) for row in reply.rows]
         made = rows.table_of(plan.study["name"], plan.model_version, again).to_pylist()
@@ -201,3 +202,8 @@ def _sample(table: pa.Table, plan: Plan, sample: int) -> Finding:
         told = f"{len(differ)} of {compared} came out otherwise, e.g. {_cells(differ)}"
         return Finding("simulated again", f"{told}; forkbench show ID --simulate tells in what", right=False)
     return Finding("simulated again", f"{compared}, each equal to its row", right=True)
+
+
+def _cell(plan: Plan, cell_id: str) -> Cell:
+    """Return a cell of the plan."""
+    return plan.cells[int(plan.cells.numbers([cell_id])[0])]

@@ -92,6 +92,14 @@ class Grid(NamedTuple):
             found |= zip(joint.axes, joint.rows[next(at) % len(joint.rows)], strict=True)
         return found
 
+    def indexes(self, number: int) -> list[int]:
+        """Return where on each axis and joint the point is that ``each`` yields as this number, from 0."""
+        found = []
+        for length in reversed(self.lengths):
+            number, index = divmod(number, length)
+            found.append(index)
+        return found[::-1]
+
     def plain(self) -> dict[str, Any]:
         """Return what a dataset keeps of it."""
         found: dict[str, Any] = {"workload": self.workload, "params": self.params, "sweep": self.sweep}

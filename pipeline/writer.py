@@ -8,20 +8,24 @@ import os
 import time
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import parts, rows, store
+from pipeline.cells import CellSet
 from pipeline.errors import DatasetError, counted
+from pipeline.order import Source, in_order
 from pipeline.plan import plan_document
 from pipeline.schema import row_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from pipeline.plan import Cell, Plan
+    from pipeline.cells import Cell
+    from pipeline.plan import Plan
     from pipeline.work import CellFailure, CellRow
 
 FLUSH_SECONDS = 2.0  # what a SIGKILL may lose
@@ -42,20 +46,19 @@ class Dataset:
 
     Attributes
     ----------
-    done : set of str
-        Ids of the planned cells that have a row on the disk.
+    done : CellSet
+        The planned cells that have a row on the disk.
     notes : list of str
         What the user should know about what was found.
     """
 
     def __init__(self, path: Path, plan: Plan, made_by: dict[str, str]) -> None:
         self.path = path
-        self.done: set[str] = set()
+        self.done = CellSet(plan.cells)
         self.notes: list[str] = []
         self._plan = plan
         self._made_by = made_by
-        self._cells = {cell.cell_id: cell for cell in plan.cells}
-        self._waiting: list[tuple[Cell, CellRow]] = []
+        self._waiting: list[CellRow] = []
         # The first rows are committed at once: a disk that refuses is noticed early.
         self._flushed = float("-inf")
         self._lock: int | None = None
@@ -120,7 +123,7 @@ class Dataset:
     def _freeze(self) -> None:
         """Write the plan once; if another plan is there, set that one aside."""
         file = self.path / store.PLAN
-        content = json.dumps(plan_document(self._plan, self._made_by), indent=1).encode()
+        content = json.dumps(plan_document(self._plan, self._made_by)).encode()
         if parts.write_new(self.path, store.PLAN, content):
             parts.replace(self.path, store.STUDY, self._plan.text.encode())
             return
@@ -144,35 +147,34 @@ class Dataset:
 
     def _resume(self) -> None:
         """Find out which cells are done; set damaged parts aside."""
-        stored: set[str] = set()
+        others: set[str] = set()  # cells of other plans
         for file in parts.part_files(self.path):
             try:
-                stored.update(parts.read_part(file)["cell_id"].to_pylist())
+                ids = parts.read_part(file, ["cell_id"])["cell_id"].to_pylist()
             except parts.UnreadablePartError as error:
                 file.rename(file.with_name(f"unreadable-{file.name}"))
                 self.notes.append(f"{error}; its cells are run again")
-        self.done = stored & self._cells.keys()
+                continue
+            numbers = self.done.cells.numbers(ids)
+            self.done.mask[numbers[numbers >= 0]] = True
+            others.update(ids[at] for at in np.flatnonzero(numbers < 0))
         if self._before is not None:
-            self.notes.insert(0, self._difference(self._before, len(stored - self.done)))
+            self.notes.insert(0, self._difference(self._before, len(others)))
 
     def _difference(self, before: Plan, unread: int) -> str:
         """Return what it means that another plan was there; ``unread`` rows are not of this one."""
         why = "the study was edited"
         if before.model_version != self._plan.model_version:
             why = f"the simulator changed (from {before.model_version[:8]} to {self._plan.model_version[:8]})"
-        missing = counted(len(self._cells) - len(self.done), "cell")
+        missing = counted(len(self._plan.cells) - len(self.done), "cell")
         return (
             f"{why}: {missing} to simulate, {len(self.done):,} with a row from before; {counted(unread, 'row')} of "
             "cells that are no longer asked for (on the disk but not read)"
         )
 
-    def lacks(self, cell_id: str) -> bool:
-        """Return whether a cell is planned and has no row on the disk."""
-        return cell_id in self._cells and cell_id not in self.done
-
     def add(self, done: Sequence[CellRow]) -> None:
         """Take rows; they are on the disk FLUSH_SECONDS later at most, if more follow."""
-        self._waiting += [(self._cells[row.cell_id], row) for row in done]
+        self._waiting += done
         if len(self._waiting) >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
@@ -190,18 +192,44 @@ class Dataset:
         if not self._waiting:
             return
         table = rows.sorted_unique(
-            rows.table_of(self._plan.study["name"], self._plan.model_version, self._waiting)
+            rows.table_of(self._plan.study["name"], self._plan.model_version, self._with_cells())
         )
-        again = pc.is_in(table["cell_id"], pa.array(sorted(self.done), pa.string()))
-        if pc.any(again).as_py():
-            rows.sorted_unique(pa.concat_tables([table.filter(again), self._stored()]))
-            table = table.filter(pc.invert(again))
+        again = self.done.mask[self.done.cells.numbers(table["cell_id"].to_pylist())]
+        if again.any():
+            repeated = table.filter(pa.array(again))
+            for stored in self._stored(repeated["cell_id"]):
+                rows.sorted_unique(pa.concat_tables([repeated, stored]))
+            table = table.filter(pa.array(~again))
         self._commit(table)
         self._waiting.clear()
 
-    def _stored(self) -> pa.Table:
-        """Return the planned rows that are on the disk."""
-        return store.read(self.path).replace_schema_metadata(row_schema().metadata)
+    def _with_cells(self) -> list[tuple[Cell, CellRow]]:
+        """Return the rows that wait, each with the cell whose it is."""
+        numbers = self.done.cells.numbers(row.cell_id for row in self._waiting)
+        return [
+            (self.done.cells[int(number)], row) for number, row in zip(numbers, self._waiting, strict=True)
+        ]
+
+    def _stored(self, wanted: pa.ChunkedArray) -> Iterator[pa.Table]:
+        """Yield the rows of some cells that are on the disk."""
+        for table in self._pieces(parts.part_files(self.path)):
+            yield table.filter(pc.is_in(table["cell_id"], wanted.combine_chunks()))
+
+    def _pieces(self, files: Iterable[Path], *, every: bool = False) -> Iterator[pa.Table]:
+        """Yield the planned rows of parts, or every row, row group after row group."""
+        for file in files:
+            try:
+                for table in parts.pieces(file):
+                    chosen = table if every else self._planned(table)
+                    yield store.conformed(chosen, self.path).replace_schema_metadata(row_schema().metadata)
+            except parts.UnreadablePartError as error:
+                raise DatasetError(
+                    f"{self.path}: {error}; run the same command again, which makes its rows anew"
+                ) from None
+
+    def _planned(self, table: pa.Table) -> pa.Table:
+        """Return those rows that are of this plan."""
+        return table.filter(pa.array(self.done.cells.numbers(table["cell_id"].to_pylist()) >= 0))
 
     def _commit(self, table: pa.Table) -> None:
         """Write rows as a part."""
@@ -212,44 +240,69 @@ class Dataset:
             parts.write_new(self.path, parts.part_name(content), content)
         except OSError as error:
             raise self._refusal(error) from None
-        self.done.update(table["cell_id"].to_pylist())
+        self.done.add(table["cell_id"].to_pylist())
 
     def finish(self, failures: Sequence[CellFailure]) -> str:
         """Commit what waits, put the parts together if all is done, note failures; return the rows' checksum."""
         self.flush()
         try:
             self.note_failures(failures)
-            complete = len(self.done) == len(self._cells)
-            if complete:
-                self._compact()
-            table = store.read(self.path)
-            found = rows.checksum(table)
-            if complete:
-                summary = {"plan_id": self._plan.plan_id, "cells": len(table), "checksum": found}
-                parts.replace(self.path, store.COMPLETE, json.dumps(summary, indent=1).encode())
+            found = rows.Checksum()
+            files = parts.part_files(self.path)
+            if len(self.done) < len(self._plan.cells):
+                self._pass(files, found)
+                return found.digest()
+            if len(files) > 1 and self._ours(files):
+                self._compact(files, found)
+            else:
+                self._pass(files, found)
+            self._summarise(found.digest())
         except OSError as error:
             raise self._refusal(error) from None
-        return found
+        return found.digest()
+
+    def _pass(self, files: Sequence[Path], checksum: rows.Checksum) -> None:
+        """Let all planned rows go by, in order."""
+        known = [parts.footer(file) for file in files]
+        found = self._pieces(files)
+        if len(files) == 1 and parts.ascending(known[0]):
+            ordered: Iterable[pa.Table] = map(rows.sorted_unique, found)
+        else:
+            ordered = in_order(Source(found, sum(each.num_rows for each in known)), self.path)
+        for table in ordered:
+            checksum.add(table)
+
+    def _summarise(self, checksum: str) -> None:
+        """Say that every planned cell has its row."""
+        summary = {"plan_id": self._plan.plan_id, "cells": len(self.done), "checksum": checksum}
+        parts.replace(self.path, store.COMPLETE, json.dumps(summary, indent=1).encode())
 
     def note_failures(self, failures: Sequence[CellFailure]) -> None:
         """Keep the causes of failed cells, or take away those of an earlier run."""
         if not failures:
             parts.remove(self.path, [self.path / store.FAILURES])
             return
-        known = [failure._asdict() | {"design": self._cells[failure.cell_id].design} for failure in failures]
+        known = [failure._asdict() | {"design": self._design(failure.cell_id)} for failure in failures]
         parts.replace(self.path, store.FAILURES, json.dumps(known, indent=1).encode())
 
-    def _compact(self) -> None:
-        """Put all parts in one, unless other software made some.
+    def _design(self, cell_id: str) -> str:
+        """Return the design of a planned cell."""
+        cell = self.done.cells.find(cell_id)
+        return "" if cell is None else cell.design
 
-        A crash in between leaves rows twice, which readers drop.
-        """
-        tables, _ = store.valid_parts(self.path)
+    def _ours(self, files: Sequence[Path]) -> bool:
+        """Return whether this very software made all parts: a part can say only one."""
         ours = json.dumps(self._made_by, sort_keys=True).encode()
-        if len(tables) < 2 or any(parts.made_by(table) != ours for table in tables.values()):
-            return
-        bare = [table.replace_schema_metadata(row_schema().metadata) for table in tables.values()]
-        content = parts.encoded(rows.sorted_unique(pa.concat_tables(bare)), self._plan.study, self._made_by)
-        name = parts.part_name(content)
-        parts.write_new(self.path, name, content)
-        parts.remove(self.path, [file for file in tables if file.name != name])
+        return all(parts.made_by(parts.footer(file)) == ours for file in files)
+
+    def _compact(self, files: Sequence[Path], checksum: rows.Checksum) -> None:
+        """Put all parts in one. A crash before the last step leaves rows twice, which readers drop."""
+        count = sum(parts.footer(file).num_rows for file in files)
+
+        def passing() -> Iterator[pa.Table]:
+            for table in in_order(Source(self._pieces(files, every=True), count), self.path):
+                checksum.add(self._planned(table))
+                yield table
+
+        name = parts.write_part(self.path, passing(), self._plan.study, self._made_by)
+        parts.remove(self.path, [file for file in files if file.name != name])

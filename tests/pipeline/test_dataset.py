@@ -56,7 +56,7 @@ def filled(tmp_path, plan, found):
 
 def commit(dataset, given):
     """Store rows at once, as one part."""
-    dataset._waiting = [(dataset._cells[row.cell_id], row) for row in given]
+    dataset._waiting = [*given]
     dataset.flush()
 
 

@@ -220,7 +220,7 @@ def test_plan__keeps_own_designs_through_json(study_of):
     document = json.loads(json.dumps(plan_document(plan, {})))
     again = plan_from(document)
     assert again.own_designs == plan.own_designs
-    assert jobs_of(again, set()) == jobs_of(plan, set())
+    assert [*jobs_of(again, set())] == [*jobs_of(plan, set())]
     del document["study"]["own_designs"]
     assert plan_from(document).own_designs == {}
 
@@ -298,7 +298,7 @@ def test_dataset__with_a_design_of_another_version_is_reported_all_the_same(data
     page = report_of(folder, tmp_path)
     assert "Not known to this version of forkbench." in page
     assert "Other designs" in page
-    cell = next(cell_id for cell_id, _, design in document["cells"] if design == "mine")
+    cell = next(cell.cell_id for cell in store.read_plan(folder).cells if cell.design == "mine")
     shown = forkbench("show", cell, "--results", folder)
     assert "design:    mine (from from_the_future; this version cannot make it)" in shown.stdout
     refused = forkbench("show", cell, "--results", folder, "--simulate")

@@ -36,7 +36,7 @@ def test_shipped_study__runs(path):
     plan = make_plan(study, model_version())
     for workload in study.workloads:
         trace = next(cell.trace for cell in plan.cells if cell.trace.workload == workload)
-        cells = [cell for cell in plan.cells if cell.trace is trace]
+        cells = [cell for cell in plan.cells if cell.trace.trace_id == trace.trace_id]
         reply = run_batch([job_of(cells, plan)])
         assert reply.failures == []
         assert [row.cell_id for row in reply.rows] == [cell.cell_id for cell in cells]
