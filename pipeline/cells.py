@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ID_DIGITS = 20  # 80 bits: among a million cells two ids are equal with a chance of 4e-13
 _ID = f"S{ID_DIGITS}"
+_PIECE = 8_192  # values that are text at the same time
 
 
 class TraceSpec(NamedTuple):
@@ -76,16 +77,21 @@ class Columns(NamedTuple):
     replicates: npt.NDArray[np.int64]
     seeds: npt.NDArray[np.int64]
 
-    def plain(self) -> dict[str, list[Any]]:
-        """Return the columns as lists, by name."""
-        return {
-            name: column.astype(str).tolist() if column.dtype.kind == "S" else column.tolist()
-            for name, column in self._asdict().items()
-        }
+    def plain(self) -> Iterator[tuple[str, Iterator[list[Any]]]]:
+        """Yield the name of each column and its values, as lists, some thousand at a time."""
+        for name, column in self._asdict().items():
+            yield name, _pieces(column)
+
+
+def _pieces(column: npt.NDArray[Any]) -> Iterator[list[Any]]:
+    """Yield the values of a column, some thousand at a time."""
+    for start in range(0, len(column), _PIECE):
+        piece = column[start : start + _PIECE]
+        yield piece.astype(str).tolist() if piece.dtype.kind == "S" else piece.tolist()
 
 
 def columns_from(plain: dict[str, list[Any]]) -> Columns:
-    """Return what ``Columns.plain`` returned as columns again.
+    """Return columns of plain lists.
 
     Raises
     ------
@@ -176,10 +182,9 @@ class Cells(Sequence[Cell]):
         order = np.argsort(self.columns.ids)
         return self.columns.ids[order], order
 
-    def sorted_ids(self) -> list[str]:
-        """Return all ids, sorted."""
-        found: list[str] = self._sorted[0].astype(str).tolist()
-        return found
+    def sorted_ids(self) -> Iterator[list[str]]:
+        """Yield all ids, sorted, some thousand at a time."""
+        return _pieces(self._sorted[0])
 
     def numbers(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:
         """Return the number of each cell, -1 for an id that is none of this plan."""

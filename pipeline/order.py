@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-HELD_BYTES = 8 << 20  # of rows at once; sorting takes some copies of them
+HELD_BYTES = 4 << 20  # of rows at once; sorting takes some copies of them
 _RANGES = 1 << 16
 
 

@@ -176,8 +176,13 @@ def _refuse_newer(schema: pa.Schema, file: Path) -> None:
         )
 
 
-def write_new(folder: Path, name: str, content: bytes) -> bool:
+def write_new(folder: Path, name: str, content: bytes | Iterable[bytes]) -> bool:
     """Create a file that is whole from its first moment; an existing one is never touched.
+
+    Parameters
+    ----------
+    content : bytes, or iterable of bytes
+        All of it, or one piece after another.
 
     Returns
     -------
@@ -199,7 +204,7 @@ def _publish(staged: Path, folder: Path, name: str) -> bool:
     return True
 
 
-def replace(folder: Path, name: str, content: bytes) -> None:
+def replace(folder: Path, name: str, content: bytes | Iterable[bytes]) -> None:
     """Write a file that may be there already: readers see the old one or the new one, never a piece."""
     _staged(folder, name, content).replace(folder / name)
     _sync_folder(folder)
@@ -212,12 +217,12 @@ def remove(folder: Path, files: Iterable[Path]) -> None:
     _sync_folder(folder)
 
 
-def _staged(folder: Path, name: str, content: bytes) -> Path:
+def _staged(folder: Path, name: str, content: bytes | Iterable[bytes]) -> Path:
     """Return a file with the content, on the disk for certain, under a name that nobody reads."""
     staged = folder / f"{STAGING}{os.getpid()}-{name}"
     try:
         with staged.open("wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
     except OSError:

@@ -56,8 +56,12 @@ class Plan:
 
     @property
     def plan_id(self) -> str:
-        """Hash of the ids of all cells."""
-        return content_id(self.cells.sorted_ids())
+        """Hash of the ids of all cells: that of the JSON of their sorted list."""
+        digest = hashlib.blake2b(b"[", digest_size=ID_DIGITS // 2)
+        for number, piece in enumerate(self.cells.sorted_ids()):
+            digest.update(("," if number else "").encode() + canonical(piece)[1:-1].encode())
+        digest.update(b"]")
+        return digest.hexdigest()
 
 
 def make_plan(study: Study, model_version: str) -> Plan:
@@ -188,23 +192,29 @@ def canonical(what: Any) -> str:
     return _ENCODER.encode(what)
 
 
-def plan_document(plan: Plan, made_by: dict[str, str]) -> dict[str, Any]:
-    """Return a plan as plain data; ``plan_from`` reads it back.
+def plan_document(plan: Plan, made_by: dict[str, str]) -> Iterator[str]:
+    """Yield a plan as JSON, piece by piece; ``plan_from`` reads what became of it.
 
     ``made_by`` says which software planned, see ``pipeline.provenance``.
     """
-    return {
+    head = {
         "plan_id": plan.plan_id,
         "model_version": plan.model_version,
         "provenance": made_by,
         "study": plan.study,
         "text": plan.text,
-        "columns": plan.cells.columns.plain(),
     }
+    yield json.dumps(head, indent=1).removesuffix("\n}") + ',\n "columns": {'
+    for name, column in plan.cells.columns.plain():
+        yield f'{"" if name == "ids" else ","}\n  "{name}": ['
+        for number, piece in enumerate(column):
+            yield ("" if number == 0 else ", ") + json.dumps(piece)[1:-1]
+        yield "]"
+    yield "\n }\n}\n"
 
 
 def plan_from(document: dict[str, Any]) -> Plan:
-    """Return the plan that ``plan_document`` wrote.
+    """Return the plan that ``plan_document`` told, from its JSON.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def _unique(tables: dict[Path, pa.Table]) -> Finding:
 def _complete(folder: Path, table: pa.Table, cells: Cells) -> Finding:
     """Tell whether every planned cell has its row, or is known to have failed."""
     there = set(table["cell_id"].to_pylist())
-    missing = [cell_id for cell_id in cells.sorted_ids() if cell_id not in there]
+    missing = [cell_id for piece in cells.sorted_ids() for cell_id in piece if cell_id not in there]
     if not missing:
         return Finding("complete", f"all {counted(len(cells), 'planned cell')} have a row", right=True)
     failed = {failure["cell_id"] for failure in store.failures(folder)} & set(missing)

@@ -123,8 +123,7 @@ class Dataset:
     def _freeze(self) -> None:
         """Write the plan once; if another plan is there, set that one aside."""
         file = self.path / store.PLAN
-        content = json.dumps(plan_document(self._plan, self._made_by)).encode()
-        if parts.write_new(self.path, store.PLAN, content):
+        if parts.write_new(self.path, store.PLAN, self._document()):
             parts.replace(self.path, store.STUDY, self._plan.text.encode())
             return
         try:
@@ -142,8 +141,12 @@ class Dataset:
             self._before = before
             parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
         parts.remove(self.path, [self.path / store.COMPLETE])
-        parts.replace(self.path, store.PLAN, content)
+        parts.replace(self.path, store.PLAN, self._document())
         parts.replace(self.path, store.STUDY, self._plan.text.encode())
+
+    def _document(self) -> Iterator[bytes]:
+        """Yield the plan as it is written."""
+        return map(str.encode, plan_document(self._plan, self._made_by))
 
     def _resume(self) -> None:
         """Find out which cells are done; set damaged parts aside."""

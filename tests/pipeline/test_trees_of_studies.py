@@ -93,7 +93,7 @@ def test_ids__of_shipped_trees_do_not_depend_on_how_they_are_named(study_of):
 def test_plan__needs_no_listing_any_more(study_of, monkeypatch):
     """A plan that was written and read back runs though no listing can be read."""
     study = study_of(workload={"tree": {"population": "databases", "sizes": "measured"}})
-    written = json.dumps(plan_document(make_plan(study, "m"), {}))
+    written = "".join(plan_document(make_plan(study, "m"), {}))
     monkeypatch.setattr("pipeline.sources.listing.read_listing", None)
     monkeypatch.setattr("pipeline.sources.shipped.SHIPPED", {})
     plan = plan_from(json.loads(written))

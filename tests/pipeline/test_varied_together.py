@@ -139,7 +139,7 @@ def test_rules_and_joints__are_frozen_with_the_plan(write_study, tmp_path):
         )
     )
     plan = make_plan(study, MODEL)
-    again = plan_from(json.loads(json.dumps(plan_document(plan, {}))))
+    again = plan_from(json.loads("".join(plan_document(plan, {}))))
     assert (again.cells, again.study) == (plan.cells, json.loads(json.dumps(plan.study)))
     assert run_study(study, tmp_path / "out", 0, quiet=True).simulated == 21
     assert store.status(tmp_path / "out").complete
