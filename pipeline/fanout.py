@@ -1,4 +1,4 @@
-"""Jobs -> replies on a Dask cluster, a local one or one that is there already. The only module that imports dask.
+"""Jobs -> replies on a Dask cluster, a local one or one that is there already.
 
 Dask may run a task more than once and loses everything with its scheduler, so nothing here has to be trusted:
 tasks are pure, rows are committed elsewhere, and a sweep is resumed from its dataset.
@@ -6,27 +6,23 @@ tasks are pure, rows are committed elsewhere, and a sweep is resumed from its da
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import re
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-import dask
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, get_worker
+from distributed import CancelledError, KilledWorker, get_worker
 
+from pipeline.cluster import WORKER_DEATHS, connected
 from pipeline.crew import NO_WORKER_SECONDS, RESUME, Crew, Nobody
 from pipeline.errors import ClusterError, counted
 from pipeline.work import CellFailure, Reply, run_batch, warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeline.crew import Watcher
     from pipeline.fleet import Fleet
@@ -37,23 +33,13 @@ BATCH_SECONDS = (
 )
 BATCH_JOBS = 500  # keeps a batch's specification far below the 10 MB at which Dask complains
 WINDOW = 2  # batches in flight per thread of a worker: one runs, one waits
-WORKER_DEATHS = 3  # so many workers may die over one batch before it is split
 LOST_BATCHES = 100  # so many batches may get lost without an error before we give up
 SILENT_SECONDS = 45.0  # without a batch coming back; then what runs is named
 STALLED_SECONDS = 900.0  # the same, and the run is given up; a cell of minutes is a large one
-CONNECT_SECONDS = 20.0
 OVERTIME = "forkbench-overtime"  # topic of the events by which workers tell of cells that took too long
-_ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 _TICK_SECONDS = 0.5
 _TELL_SECONDS = 0.5  # for an event to leave the worker before it ends
 _TOLD_CELLS = 3
-
-_CONFIG = {
-    "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
-    "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
-    # Ctrl-C reaches every process of the terminal; it is the driver that decides what it means.
-    "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
-}
 
 
 def run_jobs(
@@ -91,7 +77,7 @@ def run_jobs(
         return
     watching = watcher or Nobody()
     try:
-        with _cluster(fleet) as client:
+        with connected(fleet) as client:
             crew = Crew(client, watching)
             crew.muster()
             _Sweep(crew, jobs, fleet.timeout, deliver).run(stopped)
@@ -100,71 +86,6 @@ def run_jobs(
         raise ClusterError(
             f"the connection to the scheduler is lost ({why}); is it still there? {RESUME}"
         ) from None
-
-
-@contextmanager
-def _cluster(fleet: Fleet) -> Iterator[Any]:
-    """Start worker processes and end them, or connect to those that are there."""
-    if fleet.remote:
-        with _connected(fleet) as client:
-            yield client
-        return
-    with dask.config.set(_CONFIG), _local(fleet.workers) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
-        yield client
-
-
-def _local(workers: int) -> Any:
-    """Return a cluster of processes of this machine."""
-    try:
-        return LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",  # any free port; with None Dask tries 8787, whoever has it
-            memory_limit=0,  # the simulator has limits of its own
-            silence_logs=logging.CRITICAL,  # what goes wrong is told once, by us
-        )
-    except (RuntimeError, TimeoutError) as error:
-        raise ClusterError(
-            f"the workers do not start ({error}); the machine may be out of memory or processes; {RESUME}, perhaps with "
-            "fewer --workers"
-        ) from None
-
-
-@contextmanager
-def _connected(fleet: Fleet) -> Iterator[Any]:
-    """Connect to a scheduler; how, say with TLS, is the matter of Dask's own configuration."""
-    address = fleet.scheduler or _address_in(Path(fleet.scheduler_file))
-    if not _ADDRESS.fullmatch(address):
-        raise ClusterError(
-            f"--scheduler {address}: no address of a scheduler; write its host and port, e.g. tcp://10.0.0.1:8786 or "
-            "tls://10.0.0.1:8786; 'dask scheduler' prints its own"
-        )
-    for name in ("distributed.client", "distributed.core", "distributed.comm"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, by us
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ClusterError(
-            f"--scheduler {address}: no Dask scheduler answers within {CONNECT_SECONDS:.0f} s ({why}); start one with "
-            "'dask scheduler', or correct the address; for tls:// set distributed.comm.tls in Dask's configuration"
-        ) from None
-    with client:
-        yield client
-
-
-def _address_in(file: Path) -> str:
-    """Return the address that a scheduler wrote into its file."""
-    try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-    except (ValueError, KeyError, TypeError):
-        reason = "holds no address of a scheduler"
-    raise ClusterError(
-        f"--scheduler-file {file}: {reason}; name the file that 'dask scheduler --scheduler-file' wrote"
-    )
 
 
 class _Sweep:

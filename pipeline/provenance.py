@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def _cpu() -> str:
     return models[0] if models else platform.processor() or "unknown processor"
 
 
+@cache
 def _commit() -> str:
     """Return the commit of a checkout, "" for an installed package; "+changes" if simcore or pipeline differ from it."""
     root = Path(__file__).parent.parent

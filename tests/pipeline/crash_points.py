@@ -67,6 +67,7 @@ def crashed(study, folder, number):
     left = [file.name for file in folder.iterdir() if file.name.startswith(".staging")]
     table = store.read(folder)
     return {
+        "at": number,
         "committed": committed,
         "resumed": outcome.resumed,
         "simulated": outcome.simulated,

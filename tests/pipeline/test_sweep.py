@@ -14,8 +14,9 @@ import pytest
 from tiny_study import TINY_CELLS
 
 from pipeline import cli, rows, store
+from pipeline.cluster import WORKER_DEATHS
 from pipeline.errors import InterruptedRunError
-from pipeline.fanout import WORKER_DEATHS, run_jobs
+from pipeline.fanout import run_jobs
 from pipeline.fleet import Fleet
 from pipeline.parts import part_files
 from pipeline.plan import make_plan
