@@ -28,6 +28,8 @@ CONFIG = {
     "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
     "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
     "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
+    # A worker that is away this long after it once went is given up for ever, though its nanny starts it again.
+    "distributed.deploy.lost-worker-timeout": "7 days",
     # Ctrl-C reaches every process of the terminal; it is the driver that decides what it means.
     "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
 }

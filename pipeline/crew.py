@@ -5,7 +5,9 @@ Works on what Dask's client offers, and imports nothing of it.
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 from pipeline.errors import ClusterError
@@ -13,6 +15,7 @@ from pipeline.fleet import facts, mismatches
 
 NO_WORKER_SECONDS = 60.0
 RESUME = "what is done is stored; run the same command again to resume"
+_ANSWER_SECONDS = 20.0  # that a worker may take to tell what it has
 _LOOK_SECONDS = 5.0  # between two looks at who the workers are
 _TICK_SECONDS = 0.5
 
@@ -86,11 +89,24 @@ class Crew:
         self._check([address for address in there if address not in self._checked])
         return self._present
 
+    def _asked(self, addresses: list[str]) -> dict[str, Any]:
+        """Return what workers tell of themselves; nothing if they do not answer, for Dask would wait for ever."""
+        told: dict[str, Any] = {}
+
+        def ask() -> None:
+            with suppress(OSError):
+                told.update(self.client.run(facts, workers=addresses, on_error="return"))
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(_ANSWER_SECONDS)
+        return dict(told)
+
     def _check(self, addresses: list[str]) -> None:
         """Refuse workers that would not do as the driver does."""
         if not addresses:
             return
-        told: dict[str, Any] = self.client.run(facts, workers=addresses, on_error="return")
+        told = self._asked(addresses)
         # A worker that has just gone cannot answer, which is no fault of its software.
         found = {address: answer for address, answer in told.items() if not isinstance(answer, OSError)}
         wrong = mismatches(facts(), found)

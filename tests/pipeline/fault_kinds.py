@@ -114,8 +114,11 @@ class Ground:
     def renew(self):
         """See to it that there are two workers again."""
         self.cluster.scale(0)
-        self.cluster.scale(2)
         with Client(self.cluster.scheduler_address, set_as_default=False) as client:
+            until = time.monotonic() + HANG_SECONDS
+            while client.nthreads() and time.monotonic() < until:
+                time.sleep(0.05)
+            self.cluster.scale(2)
             client.wait_for_workers(2, timeout=HANG_SECONDS)
 
     def processes(self):
@@ -337,7 +340,18 @@ def kill_workers(ground, number, count, rows, over):
 
 def worker_signalled(ground, *, number):
     """End workers by a signal, one after another."""
-    return disturbed(ground, partial(kill_workers, ground, number, 3 if ground.factor == 1 else 20))
+    told = disturbed(ground, partial(kill_workers, ground, number, 3 if ground.factor == 1 else 20))
+    ground.renew()
+    return told
+
+
+def repeated(ground, fault):
+    """Let a fault hit one sweep after another, with all workers there again in between."""
+    told = []
+    for _ in range(ground.factor):
+        told.append(disturbed(ground, fault))
+        ground.renew()
+    return added(*told)
 
 
 def worker_retired(ground):
@@ -351,9 +365,7 @@ def worker_retired(ground):
             gone = client.retire_workers([worker])
         return 1, len(gone)
 
-    told = [disturbed(ground, retire) for _ in range(ground.factor)]
-    ground.renew()
-    return added(*told)
+    return repeated(ground, retire)
 
 
 def connection_cut(ground):
@@ -371,7 +383,7 @@ def connection_cut(ground):
             time.sleep(0.02)
         return 1, int(comm.closed())
 
-    return added(*[disturbed(ground, cut) for _ in range(ground.factor)])
+    return repeated(ground, cut)
 
 
 def all_workers_gone(ground):
@@ -384,9 +396,7 @@ def all_workers_gone(ground):
         return 1, 1
 
     with replaced(fanout, NO_WORKER_SECONDS=2.0), replaced(crew, _LOOK_SECONDS=0.2):
-        told = disturbed(ground, go)
-    ground.renew()
-    return told
+        return repeated(ground, go)
 
 
 def clock_moved(ground):
@@ -422,7 +432,7 @@ def worker_of_another_version(ground):
     """Let a worker have another simulator: the run is refused with a table, before anything runs."""
     study, told = ground.study(), Told(0, 0)
     with Client(ground.cluster.scheduler_address, set_as_default=False) as client:
-        client.wait_for_workers(2)
+        client.wait_for_workers(2, timeout=HANG_SECONDS)
         [worker, *_] = client.scheduler_info()["workers"]
         client.run(other_simulator, workers=[worker])
         try:

@@ -247,9 +247,19 @@ def test_pipeline_benchmark__plans_sweeps_and_starts(monkeypatch):
     """Every figure is there, of the cells that were asked for; the tables name them."""
     monkeypatch.setattr(sweeps, "PLANNED", (100,))
     monkeypatch.setattr(sweeps, "SWEPT", 3)
+    monkeypatch.setattr(sweeps, "LONG", (3, 1_000))
     found = sweeps.sweeps(1, lambda _: None)
     assert found["planned"]["100"]["cells"] == 100
     assert {each["cells"] for each in found["swept"].values()} == {6}
+    assert [each["cells"] for each in found["long"].values()] == [6, 2_000]
+    assert found["read"]["rows"] == 6
     told = sweeps.render_sweeps(found)
-    for name in ("100 cells", "bare loop", "2 workers", "forkbench --help", "forkbench run, 1 cell"):
+    for name in (
+        "100 cells",
+        "bare loop",
+        "2 workers",
+        "forkbench --help",
+        "forkbench run, 1 cell, cold",
+        "overhead",
+    ):
         assert name in told

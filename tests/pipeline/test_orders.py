@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from tiny_study import TINY_CELLS
 from traces import DEEP
 
-from pipeline import cli, store
+from pipeline import cli, crew, store
 from pipeline.crew import Crew, Nobody
 from pipeline.errors import ClusterError, NondeterminismError
 from pipeline.fanout import run_jobs
@@ -172,6 +173,21 @@ def test_crew__checks_each_worker_once_and_those_that_come_later():
     cluster.answers["c"] = own | {"simulator": "0123"}
     with pytest.raises(ClusterError, match=r"not fit for this sweep:\n.*\n +c +simulator"):
         crew.look(always=True)
+
+
+def test_crew__does_not_wait_for_a_worker_that_does_not_answer(monkeypatch):
+    """A worker that dies while it is asked may never answer; it is asked again at the next look."""
+    own, silent = facts(), threading.Event()
+    cluster = Cluster({"a": own})
+    monkeypatch.setattr(crew, "_ANSWER_SECONDS", 0.05)
+    answer = cluster.run
+    cluster.run = lambda *_arguments, **_named: silent.wait(30) and {}
+    watched = Crew(cluster, Nobody())
+    assert watched.look(always=True) == 1
+    silent.set()
+    cluster.run = answer
+    watched.look(always=True)
+    assert cluster.asked == [["a"]]
 
 
 def test_progress__tells_all_there_is(monkeypatch, capsys):
