@@ -162,8 +162,9 @@ def render_sweeps(found: dict[str, Any]) -> str:
 def _told_beside(found: dict[str, Any]) -> list[str]:
     """Return what follows from sweeps: overhead, gain of a second worker, memory, reading back."""
     each = {workers: run["seconds"] / run["cells"] * 1e3 for workers, run in found["swept"].items()}
+    alone = each["0"] - each["bare"]
     lines = [
-        f"beyond a bare loop:           {each['0'] - each['bare']:.2f} ms a cell, {each['1'] - each['bare']:.2f} with 1 worker",
+        f"beyond a bare loop:           {alone:.2f} ms a cell, {each['1'] - each['bare']:.2f} with 1 worker",
         f"2 workers against 1:          {each['1'] / each['2']:.2f} x",
     ]
     few, many = (found["long"][str(2 * points)] for points in LONG)

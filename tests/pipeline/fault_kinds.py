@@ -290,13 +290,13 @@ def interrupting(run_jobs, at, times):
 # On the cluster
 
 
-def disturbed(ground, fault, seconds=0.05):
+def disturbed(ground, fault, data=LARGE):
     """Run a sweep on the cluster while ``fault`` does its work in a thread; return what became of it.
 
     ``fault(rows, over)`` is told of a function that says how many rows there are, and of an event: the sweep is over; it
     returns how many faults it injected and how many happened.
     """
-    study, folder = ground.study(LARGE), ground.place()
+    study, folder = ground.study(data), ground.place()
     before, found = ground.executions() if ground.cluster else 0, []
     delivered, over = [], threading.Event()
     thread = threading.Thread(target=lambda: found.append(fault(lambda: sum(delivered), over)))
@@ -306,7 +306,7 @@ def disturbed(ground, fault, seconds=0.05):
         add(dataset, rows)
         delivered.append(len(rows))
 
-    with replaced(fanout, BATCH_SECONDS=seconds), replaced(Dataset, add=adding):
+    with replaced(fanout, BATCH_SECONDS=0.02), replaced(Dataset, add=adding):
         thread.start()
         began = time.monotonic()
         try:
@@ -323,10 +323,9 @@ def disturbed(ground, fault, seconds=0.05):
     return Told(injected, happened, lost + left, twice, unaccounted, int(hung), study.cells, executions)
 
 
-def kill_workers(ground, number, count, rows, over):
+def kill_workers(ground, number, step, rows, over):
     """Send a signal to a worker whenever some more rows have come."""
-    killed = 0
-    step = ground.study(LARGE).cells // (count + 2)
+    killed, count = 0, 2 * ground.factor
     for turn in range(count):
         while rows() < step * (turn + 1) and not over.wait(0.02):
             pass
@@ -340,7 +339,9 @@ def kill_workers(ground, number, count, rows, over):
 
 def worker_signalled(ground, *, number):
     """End workers by a signal, one after another."""
-    told = disturbed(ground, partial(kill_workers, ground, number, 3 if ground.factor == 1 else 20))
+    data = LARGE | {"replicates": 24 * ground.factor}
+    step = ground.study(data).cells // (2 * ground.factor + 1)
+    told = disturbed(ground, partial(kill_workers, ground, number, step), data)
     ground.renew()
     return told
 

@@ -260,6 +260,6 @@ def test_pipeline_benchmark__plans_sweeps_and_starts(monkeypatch):
         "2 workers",
         "forkbench --help",
         "forkbench run, 1 cell, cold",
-        "overhead",
+        "beyond a bare loop",
     ):
         assert name in told
