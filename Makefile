@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 STUDY ?= phillips-2002
 
-.PHONY: demo test test-deep mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
+.PHONY: demo test test-deep test-faults mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
 
 demo: .venv/installed
 	@$(BIN)/forkbench run configs/$(STUDY).yaml
@@ -23,6 +23,10 @@ test-deep: .venv/installed-tests
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS)
 	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios
 	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios tests/differential tests/laws
+
+# Faults of every kind, many of each, and a table of what became of them.
+test-faults: .venv/installed-tests
+	@PYTHONPATH=tests $(BIN)/python tests/pipeline/fault_kinds.py
 
 # Mutants of the oracle's rules, killed by stories and the observational law; what is done is kept in mutants/.
 mutants: .venv/installed-mutants
