@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HELD_BYTES = 4 << 20  # of rows at once; sorting takes some copies of them
 _RANGES = 1 << 16
+_MOST_FILES = 200  # a process may have 1,024 open at the least; rows of a gigabyte still come as 5 MB
 
 
 class Source(NamedTuple):
@@ -79,16 +80,20 @@ class _Spill:
     """Files, each with the rows of one range of ids."""
 
     def __init__(self, scratch: Path, schema: pa.Schema, size: int) -> None:
-        count = 2 * size // HELD_BYTES + 1  # ranges are not quite equal
+        count = min(2 * size // HELD_BYTES + 1, _MOST_FILES)  # ranges are not quite equal
         edges = [f"{number * _RANGES // count:04x}" for number in range(1, count)]
         self._edges = np.array(edges, dtype="S20")
         self._files = [scratch / f"{STAGING}{os.getpid()}-range-{number}" for number in range(count)]
         self._open = ExitStack()
         options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-        self._writers = [
-            self._open.enter_context(pa.ipc.new_stream(self._begun(file), schema, options=options))
-            for file in self._files
-        ]
+        try:
+            self._writers = [
+                self._open.enter_context(pa.ipc.new_stream(self._begun(file), schema, options=options))
+                for file in self._files
+            ]
+        except OSError:
+            self.remove()
+            raise
 
     def _begun(self, file: Path) -> pa.OSFile:
         """Return a file that is closed with the others."""
