@@ -28,6 +28,7 @@ def test_fault_on_the_disk__costs_nothing_that_was_stored(tmp_path, name):
         harmless(told)
 
 
+@pytest.mark.skipif(not DEEP, reason="takes minutes; run with HYPOTHESIS_PROFILE=deep")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts on signals and limits of Linux")
 def test_faults_of_the_cluster__cost_nothing_but_time(tmp_path):
     """The same, kind after kind on one cluster; and no run hangs, or runs more than one cell in twenty again."""
