@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.adversary_command import adversary
 from pipeline.bench.command import bench
 from pipeline.calibration.command import calibrate
 from pipeline.calibration.predict_command import predict
@@ -108,7 +109,7 @@ def commands() -> None:
 
 _OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
 _OF_DATASETS = (status, verify, export, compare)
-_LISTINGS = (designs, workloads, populations, reference, tree)
+_LISTINGS = (designs, adversary, workloads, populations, reference, tree)
 for _command in (*_OF_MACHINES, *_OF_DATASETS, *_LISTINGS):
     commands.add_command(_command)
 

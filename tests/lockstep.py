@@ -38,6 +38,7 @@ class Pair:
     fast: Engine
     slow: Oracle
     refused: list[str] = field(default_factory=list)
+    kept: bytes = b""  # the oracle's machine, by whoever copies the pair many times
 
     @classmethod
     def start(cls, trace: Trace, design: Design, geometry: Geometry) -> Pair:

@@ -13,6 +13,7 @@ from lockstep import Pair, replay_line, told
 from traces import ALPHABET, BEGUN, Short, beginning
 
 from simcore import tiny_geometry
+from simcore.every_trace import walk
 from simcore.heap import SIZE, TOP
 
 if TYPE_CHECKING:
@@ -58,25 +59,26 @@ class Walk:
         tighten(pair.fast, SPARE)
         assert pair.step_to(BEGUN) == ""
         self._leaves = 0
-        self._go_on(pair, ())
+        walk(self, pair, self.letters, self.depth)
         return self.compared
 
-    def _go_on(self, pair: Pair, path: tuple[int, ...]) -> None:
-        """Try every letter behind a path."""
-        last = len(path) + 1 == self.depth
-        pair.fast.settle()  # or a refused event would build what it asks
-        frozen = pair.frozen()
-        for at, letter in enumerate(self.letters, BEGUN):
-            self._leaves += last
-            if last and self._leaves % self.share[1] != self.share[0]:
-                continue
-            after = pair.copied(frozen)
-            after.fast._position = after.slow._position = at
-            self._step(after, (*path, letter), last=last)
-            if after.refused:
-                assert np.array_equal(words(after.fast), words(pair.fast)), f"not whole: {after.refused}"
-            elif not last:
-                self._go_on(after, (*path, letter))
+    def before(self, pair: Pair) -> None:
+        """Build what was left unbuilt, or a refused event would; freeze what is copied before each event."""
+        pair.fast.settle()
+        pair.kept = pair.frozen()
+
+    def step(self, pair: Pair, path: tuple[int, ...], *, last: bool) -> Pair | None:
+        """Do the event of a path's last letter behind a copy of the pair."""
+        self._leaves += last
+        if last and self._leaves % self.share[1] != self.share[0]:
+            return None
+        after = pair.copied(pair.kept)
+        after.fast._position = after.slow._position = BEGUN + self.letters.index(path[-1])
+        self._step(after, path, last=last)
+        if after.refused:
+            assert np.array_equal(words(after.fast), words(pair.fast)), f"not whole: {after.refused}"
+            return None
+        return after
 
     def _step(self, pair: Pair, path: tuple[int, ...], *, last: bool) -> None:
         """Do the event of a path's last letter and compare."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from simcore.geometry import Geometry
 
 # Of the heap's vectors, in the order of ACTS.
-_COLUMNS = np.array([ACT_ORDER.index(act.name) for act in ACTS])
+COLUMNS = np.array([ACT_ORDER.index(act.name) for act in ACTS])
 MEMORY_LIMIT = 8 << 30  # bytes that the heap of one run may grow to
 
 
@@ -136,7 +136,7 @@ class Engine:
         """Return the counts so far."""
         at = np.array(vectors(self._h), np.int64).reshape(-1, 1)
         rows = self._h[at + np.arange(VECTOR_WORDS)]
-        acts = rows[:, VECTOR_ACTS + _COLUMNS]
+        acts = rows[:, VECTOR_ACTS + COLUMNS]
         found = ActVectors.sorted_from(rows[:, VECTOR_KIND], rows[:, VECTOR_TIMES], acts)
         gauges = np.array([*self._levels(HIGH).values(), *self._levels(NOW).values()])
         touches = int(self._h[TOUCHES])

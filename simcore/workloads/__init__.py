@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simcore.workloads.adversary import ADVERSARY_WORKLOAD
 from simcore.workloads.build import BUILD_WORKLOAD
 from simcore.workloads.capture import CAPTURE_WORKLOAD
 from simcore.workloads.daemon_spawn import DAEMON_SPAWN_WORKLOAD
@@ -41,5 +42,6 @@ WORKLOADS: dict[str, Workload] = {
         FORK_EXIT_WORKLOAD,
         FORK_EXEC_WORKLOAD,
         FORK_SH_WORKLOAD,
+        ADVERSARY_WORKLOAD,
     )
 }

@@ -34,7 +34,7 @@ def extremes(parameter):
 
 def test_every_profile__is_tried():
     """Workloads that came later have an instance here."""
-    assert {*FEW, "tree", "snapshot", "shell", "capture", "recorded"} == set(WORKLOADS)
+    assert {*FEW, "tree", "snapshot", "shell", "capture", "recorded", "adversary"} == set(WORKLOADS)
 
 
 @pytest.mark.parametrize("name", FEW)
