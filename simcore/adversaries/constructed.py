@@ -145,8 +145,8 @@ def _all_anon(tables: int) -> list[str]:
 
 
 def _one_anon(tables: int) -> list[str]:
-    """Map one table as an anonymous vma and the others in pieces of a private file."""
-    return ["anon", *_all_cut(tables - 1)]
+    """Map the second table as an anonymous vma and the others in pieces of a private file."""
+    return ["private_cut", "anon", *_all_cut(tables - 2)]
 
 
 def _fork(story: Story, design: Design) -> None:
@@ -175,7 +175,7 @@ def _fault(story: Story, _design: Design) -> None:
     """Write every page, fork all children, then let one process after another write every page.
 
     A fault pays the trap, at most one new page and its copy, and for the table one of three things. The table and the
-    tables above it are missing: the first write to each table meets that, and as the page is one of a private file it
+    tables above it are missing: the first write of all meets that, and as the page is one of a private file it
     is copied besides, which is dearer than to clear one. The table is linked: it is copied, which costs most when every
     pte is present, and writable where the source has to be protected; all ptes were written before the fork, and the
     page is shared, so that it is copied too. Whoever faults copies for all children that have yet to copy, where a

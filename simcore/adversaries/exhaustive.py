@@ -8,7 +8,7 @@ the states layer by layer with the highest sum so far. That is every trace, thou
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ class Declared:
     def spaces(self) -> list[list[str]]:
         """Return the ways in which tables are mapped: any two of WAYS, the second for every table but the first."""
         others = self.size.tables - 1
-        return [[one, *[other] * others] for one, other in combinations_with_replacement(WAYS, 2)]
+        return [[one, *[other] * others] for one, other in product(WAYS, repeat=2)]
 
     def letters(self, builder: TraceBuilder, design: Design) -> None:
         """Write each letter once."""
