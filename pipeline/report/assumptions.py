@@ -74,6 +74,12 @@ def _survival(digest: Digest) -> str:
     return f"With all assumed costs at half and at double, these verdicts {'; these '.join(said)}."
 
 
+def survival(digest: Digest) -> tuple[int, int]:
+    """Return how many candidates keep their side of the baseline with assumed costs half and double, and of how many."""
+    half, own, double = (_sides(rescaled(digest, scale)) for scale in SENSITIVITY)
+    return sum(half[name] == side == double[name] for name, side in own.items()), len(own)
+
+
 def _sides(digest: Digest) -> dict[str, str]:
     """Return on which side of the baseline each candidate is on the typical cells."""
     return {each.design: side(each.ratio) for each in compared_designs(digest) if each.ratio > 0}

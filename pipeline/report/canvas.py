@@ -10,25 +10,31 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
-import pandas as pd
+import numpy as np
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pipeline.report.style import INK, MUTED, PAPER, RULE
-from pipeline.report.svg import SETTINGS
+from pipeline.report.svg_settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pandas as pd
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
     from pipeline.report.style import Look
 
 WIDTH_INCHES = 4.2  # 302 units, so that text of 9.5 units is 10 pixels high on the narrowest phone
+UNITS_AN_INCH = 72  # of an SVG
+_AIR = 3.0  # units around what is drawn
 _WIDEST, _NARROWEST = 3.4, 1.3
+_STEPS = 1000  # of a falling curve
+_DECADES = 8  # labels on a logarithmic axis
 _RC: Any = SETTINGS | {
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
@@ -50,6 +56,10 @@ _RC: Any = SETTINGS | {
     "legend.frameon": False,
     "lines.linewidth": 1.5,
     "text.color": INK,
+    "xtick.bottom": False,  # the grid says where values lie
+    "xtick.minor.bottom": False,
+    "ytick.left": False,
+    "ytick.minor.left": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 9,
@@ -70,23 +80,50 @@ class Group(NamedTuple):
         What it shows, and one sentence on how to read it.
     panels : sequence of Markup
         Inline SVG.
+    numbers : DataFrame, optional
+        What is drawn, as numbers.
     """
 
     name: str
     heading: str
     reading: str
     panels: Sequence[Markup]
+    numbers: pd.DataFrame | None = None
 
 
 @contextmanager
 def panel(title: str, height_inches: float = 3.0) -> Iterator[tuple[Figure, Axes]]:
     """Yield a figure with one pair of axes, under the report's settings."""
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+        figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=UNITS_AN_INCH)
         axes = figure.add_subplot()
         axes.set_title(title)
         axes.set_axisbelow(True)
         yield figure, axes
+
+
+def fit(figure: Figure) -> None:
+    """Place the axes so that their labels, and a legend below them, end at the edge of the panel.
+
+    matplotlib's own layout engines do it too, but draw everything several times to find out.
+    """
+    pen = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    [axes] = figure.axes
+    width, height = figure.bbox.width, figure.bbox.height
+    below = sum(legend.get_window_extent(pen).height + _AIR for legend in figure.legends)
+    inner, outer = axes.get_window_extent(pen), axes.get_tightbbox(pen)
+    if outer is None:
+        return
+    left, bottom = _AIR + inner.x0 - outer.x0, _AIR + below + inner.y0 - outer.y0
+    right, top = width - _AIR - (outer.x1 - inner.x1), height - _AIR - (outer.y1 - inner.y1)
+    axes.set_position((left / width, bottom / height, (right - left) / width, (top - bottom) / height))
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], **looks: Any) -> None:
+    """Put a legend at the lower left of a panel; ``fit`` makes room for it."""
+    figure.legend(
+        handles=handles, labels=labels, loc="lower left", bbox_to_anchor=(0, 0), borderaxespad=0.2, **looks
+    )
 
 
 def lines(axes: Axes, data: pd.DataFrame, x: str, y: str, looks: Mapping[str, Look]) -> None:
@@ -118,25 +155,41 @@ def falling(axes: Axes, data: pd.DataFrame, designs: Mapping[str, Look]) -> None
     axes.set(xscale="log", yscale="log", ylim=(min(rarest, 0.1), 1.3))
     low, high = axes.get_xlim()
     axes.set_xlim(low / 1.15, high * 1.15)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=_DECADES))
+    axes.yaxis.set_major_locator(LogLocator(numticks=_DECADES))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
     axes.minorticks_off()
 
 
+def thinned(data: pd.DataFrame) -> pd.DataFrame:
+    """Return a distribution (columns ``design``, ``us``, ``times``) with as many steps as can be told apart.
+
+    Steps nearer to each other than a thousandth of the logarithmic axis, about a third of a pixel, become one at the
+    longest of them, so that no share is drawn too low.
+    """
+    place = np.log(data["us"].where(data["us"] > 0))
+    low, high = place.min(), place.max()
+    width = (high - low) / _STEPS or 1.0
+    step = np.ceil((place - low) / width).fillna(-1)
+    grouped = data.groupby(["design", step], sort=True)
+    return grouped.agg(us=("us", "max"), times=("times", "sum")).reset_index("design").reset_index(drop=True)
+
+
 def stacked(axes: Axes, table: pd.DataFrame, fills: dict[str, str]) -> list[Any]:
     """Draw a bar per row of ``table``, stacked from its columns in their order; return the legend's handles."""
-    long = table.rename_axis("row").reset_index().melt("row", var_name="part", value_name="size")
-    long["row"] = pd.Categorical(long["row"], categories=list(table.index))
-    sns.histplot(
-        data=long, y="row", weights="size", hue="part", hue_order=list(reversed(fills)), multiple="stack",
-        palette=fills, discrete=True, shrink=0.75, alpha=1, edgecolor=PAPER, linewidth=0.8, ax=axes,
-    )  # fmt: skip
-    legend = axes.get_legend()
-    if legend is None:
-        return []
-    legend.remove()
-    return list(reversed(legend.legend_handles))
+    handles = []
+    before = np.zeros(len(table))
+    for part, fill in fills.items():
+        size = table[part].to_numpy(np.float64)
+        handles.append(
+            axes.barh(
+                range(len(table)), size, 0.75, before, color=fill, edgecolor=PAPER, linewidth=0.8, label=part
+            )
+        )
+        before = before + size
+    axes.set_yticks(range(len(table)), [str(name) for name in table.index])
+    return handles
 
 
 def _line_style(look: Look) -> Any:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import analysis
-from pipeline.compare import NO_DIFFERENCE
 from pipeline.lineup import known_designs
+from pipeline.prices import priced_rows
+from pipeline.report.standings import compared
 from pipeline.report.style import FAMILIES, family, looks
 from pipeline.report.words import slug
+from simcore.acts import ACT, EVENT_KINDS
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
+    from pipeline.report.standings import Extreme, Standing
     from pipeline.report.style import Look
     from simcore.costs import CostModel
     from simcore.designs import Design
@@ -64,56 +69,6 @@ class Axis:
         return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.points)
 
 
-class Extreme(NamedTuple):
-    """A design's worst or best cell.
-
-    Parameters
-    ----------
-    cell_id, trace_id : str
-        Which cell.
-    ratio, difference : float
-        To the design compared with on the same trace: quotient, and ns (or bytes) more.
-    point : str
-        Where the cell lies on the axes of the study, in words.
-    """
-
-    cell_id: str
-    trace_id: str
-    ratio: float
-    difference: float
-    point: str
-
-
-class Standing(NamedTuple):
-    """How a design does against another.
-
-    Parameters
-    ----------
-    design : str
-        Its name.
-    value : float
-        Median of the metric over the typical cells.
-    ratio, low, high : float
-        Median, 10th and 90th percentile of the paired ratio over the typical cells.
-    difference : float
-        Median of the paired difference over the typical cells.
-    losing : float
-        Share of all cells in which the design is worse by more than NO_DIFFERENCE.
-    worst, best : Extreme
-        Of all cells.
-    """
-
-    design: str
-    value: float
-    ratio: float
-    low: float
-    high: float
-    difference: float
-    losing: float
-    worst: Extreme
-    best: Extreme
-
-
 @dataclass(frozen=True, eq=False)
 class Digest:
     """A dataset as the report sees it.
@@ -145,13 +100,41 @@ class Digest:
     def _priced(self) -> dict[str, Digest]:
         return {}
 
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What other modules worked out of this digest and will want again, by a name of theirs."""
+        return {}
+
     def under(self, model: CostModel) -> Digest:
-        """Return the same counts under another cost model; nothing is simulated."""
+        """Return the same counts under another cost model, for comparisons; nothing is simulated.
+
+        Its frame has the times ``total_ns`` and ``total_ns_per_fork`` alone: what standings need.
+        """
         if model is self.model:
             return self
         if model.digest not in self._priced:
-            self._priced[model.digest] = replace(self, df=analysis.recost(self.df, model), model=model)
+            total = priced_rows(self._acts, self.df[["design"]], model)
+            forks = self._core["creations"].where(self._core["creations"] > 0)
+            df = self._core.assign(total_ns=total, total_ns_per_fork=total / forks)
+            df.attrs = self.df.attrs
+            self._priced[model.digest] = replace(self, df=df, model=model)
         return self._priced[model.digest]
+
+    @cached_property
+    def _acts(self) -> dict[int, npt.NDArray[np.float64]]:
+        """Counts of each act, float64 [rows]; acts that never occur are left out."""
+        counts = {index: self.df[name].to_numpy(np.float64) for name, index in ACT.items()}
+        return {index: column for index, column in counts.items() if column.any()}
+
+    @cached_property
+    def _core(self) -> pd.DataFrame:
+        """The frame without counts of acts and times of kinds of events: a few dozen of several hundred columns."""
+        kinds = tuple(f"{kind}{tail}" for kind in EVENT_KINDS for tail in (":", "_count", "_ns_"))
+        known = set(ACT)
+        columns = [name for name in self.df.columns if name not in known and not name.startswith(kinds)]
+        core = self.df[columns]
+        core.attrs = {}  # pandas copies them, deeply, whenever it selects
+        return core
 
     @property
     def at(self) -> str:
@@ -294,36 +277,10 @@ class Digest:
         return self._standings[chosen]
 
     def _compared(self, against: str, metric: str) -> dict[str, Standing]:
-        typical = analysis.typical(self.df, metric, against).to_dict("index")
-        worst, best = (pick(self.df, metric, against) for pick in (analysis.worst, analysis.best))
-        losing = (
-            (analysis.paired(self.df, metric, against) > 1 + NO_DIFFERENCE).groupby(self.df["design"]).mean()
-        )
-        none = dict.fromkeys(("value", "ratio", "ratio_p10", "ratio_p90", "difference"), float("nan"))
-        found = {}
-        for name in self.designs:
-            if name in worst.index:
-                usual = typical.get(name, none)
-                found[name] = Standing(
-                    design=name,
-                    value=float(usual["value"]),
-                    ratio=float(usual["ratio"]),
-                    low=float(usual["ratio_p10"]),
-                    high=float(usual["ratio_p90"]),
-                    difference=float(usual["difference"]),
-                    losing=float(losing[name]),
-                    worst=self._extreme(worst, name, metric),
-                    best=self._extreme(best, name, metric),
-                )
-        return found
-
-    def _extreme(self, frame: pd.DataFrame, name: str, metric: str) -> Extreme:
-        cell = dict(zip(frame.columns, frame.loc[[name]].to_numpy()[0], strict=True))
-        ratio, value = float(cell["ratio"]), float(cell[metric])
-        more = (
-            value - value / ratio if ratio > 0 else float("nan")
-        )  # it costs nothing: nobody knows how much less
-        return Extreme(cell["cell_id"], cell["trace_id"], ratio, more, self.point(cell))
+        wanted = ("design", "trace_id", "cell_id", "workload", "tree", "tree_measured", metric)
+        cells = self._core[[name for name in wanted if name in self._core.columns]]
+        found = compared(cells, metric, against)
+        return {name: found[name] for name in self.designs if name in found}
 
     def counterpart(self, design: str) -> str | None:
         """Return the eager copy that is most like a design otherwise, if one with its reverse mappings ran.
@@ -352,6 +309,11 @@ class Digest:
         if self.baseline is None or design not in self.sharing:
             return self.baseline
         return self.counterpart(design) or self.baseline
+
+    def place(self, extreme: Extreme) -> str:
+        """Return where an extreme cell lies on the axes of the study, in words."""
+        [row] = self.df.index[self.df["cell_id"] == extreme.cell_id]
+        return self.point(self.df.loc[row].to_dict())
 
     def point(self, cell: dict[Any, Any]) -> str:
         """Return where a cell lies on the axes of the study, in words."""

@@ -8,9 +8,10 @@ import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.latency import distribution
-from pipeline.report.canvas import Group, falling, lines, marker_handle, panel, stacked
+from pipeline.report.canvas import Group, falling, legend_below, lines, marker_handle, panel, stacked, thinned
 from pipeline.report.digest import WORKLOAD, plain
-from pipeline.report.families import OWN_COPY, axis_table, families
+from pipeline.report.families import OWN_COPY, Family, axis_table, families
+from pipeline.report.judged import champion
 from pipeline.report.style import COPYING, INK, PAPER
 from pipeline.report.svg import inline
 from pipeline.report.words import duration, factor, listed, slug
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from pipeline.report.digest import Axis, Digest, Standing
-    from pipeline.report.families import Family
+    from pipeline.report.digest import Axis, Digest
+    from pipeline.report.standings import Standing
     from pipeline.report.style import Look
 
 # Parts of the time of a trace, and their fills: pale, so that they cannot be taken for the hues of designs.
@@ -69,7 +70,31 @@ def standing(digest: Digest) -> Group | None:
         "because they keep reverse mappings or fault otherwise, have a panel against that copy, if it ran."
     )
     panels = [_standing(digest, *compared) for compared in _comparisons(digest)]
-    return Group(f"standing{digest.suffix}", "Worst beside typical", reading, panels) if panels else None
+    if not panels:
+        return None
+    numbers = _standing_numbers(digest)
+    return Group(f"standing{digest.suffix}", f"Worst beside typical{digest.at}", reading, panels, numbers)
+
+
+def _standing_numbers(digest: Digest) -> pd.DataFrame:
+    """Return what the panels of ``standing`` show, a row for each design and what it is compared with."""
+    rows = [
+        {
+            "design": name,
+            "against": against,
+            "typical": found.ratio,
+            "p10": found.low,
+            "p90": found.high,
+            "worst": found.worst.ratio,
+            "worst_cell": found.worst.cell_id,
+            "best": found.best.ratio,
+            "best_cell": found.best.cell_id,
+        }
+        for _, against, shown in _comparisons(digest)
+        for name, found in digest.standings(against).items()
+        if name in shown
+    ]
+    return pd.DataFrame(rows).drop_duplicates(["design", "against"])
 
 
 def _comparisons(digest: Digest) -> list[tuple[str, str, list[str]]]:
@@ -151,6 +176,7 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
         if digest.baseline
         else "in microseconds"
     )
+    numbers = table.assign(against=table["design"].map(digest.reference)).rename(columns={"x": axis.column})
     mixed = any(fam.against == OWN_COPY for fam in families(digest))
     copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
     reading = (
@@ -158,7 +184,9 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
         f"“Typical” is the median over the typical cells at each value{_instead(axis)}, “worst” the highest of all "
         "cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
-    return Group(f"axis-{slug(axis.column)}{digest.suffix}", f"With {axis.label}{digest.at}", reading, panels)
+    return Group(
+        f"axis-{slug(axis.column)}{digest.suffix}", f"With {axis.label}{digest.at}", reading, panels, numbers
+    )
 
 
 def _instead(axis: Axis) -> str:
@@ -249,7 +277,8 @@ def memory(digest: Digest) -> Group:
             f"Peak page-table memory{digest.at}",
             f"{'; '.join(said)}.",
         )
-    return Group(f"memory{digest.suffix}", "Page-table memory", reading, [drawn])
+    numbers = medians.loc[names].add_suffix("_kib").rename_axis("design").reset_index()
+    return Group(f"memory{digest.suffix}", f"Page-table memory{digest.at}", reading, [drawn], numbers)
 
 
 def tails(digest: Digest, event: str, name: str) -> Group | None:
@@ -257,25 +286,40 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     timed = distribution(digest.typical_rows, digest.model, event)
     if timed.empty:
         return None
-    panels = [_tail(digest, timed, name, fam) for fam in families(digest)]
+    timed = thinned(timed.assign(us=timed["ns"] / 1000))
+    panels = [_tail(digest, timed, name, fam) for fam in _shown_tails(digest)]
     reading = (
         f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
         f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
         "faster, and one that reaches far to the right has a tail."
     )
-    return Group(f"tail-{name}{digest.suffix}", f"How long a {name} takes{digest.at}", reading, panels)
+    numbers = timed[["design", "us", "times"]]
+    return Group(
+        f"tail-{name}{digest.suffix}", f"How long a {name} takes{digest.at}", reading, panels, numbers
+    )
+
+
+def _shown_tails(digest: Digest) -> list[Family]:
+    """Return the families; in a slice of a study baseline, floor and the sharing design that does best, in one panel.
+
+    A page about a dozen workloads would be nothing but tails otherwise; the table has them all.
+    """
+    if not digest.where or digest.baseline is None:
+        return families(digest)
+    chosen = [name for name in (champion(digest), digest.floor) if name and name != digest.baseline]
+    return [Family("Baseline, floor, best sharing design", [digest.baseline], chosen)]
 
 
 def _tail(digest: Digest, timed: pd.DataFrame, name: str, fam: Family) -> Markup:
     """Draw one panel of ``tails``."""
-    slowest = timed.groupby("design")["ns"].max().to_dict()
+    slowest = (timed.groupby("design")["us"].max() * 1000).to_dict()
     present = {design: digest.looks[design] for design in fam.everybody if design in slowest}
     with panel(fam.heading, 2.6 + 0.2 * ((len(present) + 2) // 3)) as (figure, axes):
-        falling(axes, timed.assign(us=timed["ns"] / 1000), present)
+        falling(axes, timed, present)
         axes.set_xlabel(f"µs a {name}")
         axes.set_ylabel("take longer")
         handles = [marker_handle(design, chosen, marker=False) for design, chosen in present.items()]
-        figure.legend(handles=handles, loc="outside lower left", ncols=3, handlelength=2.2, columnspacing=1.2)
+        legend_below(figure, handles, list(present), ncols=3, handlelength=2.2, columnspacing=1.2)
         said = ", ".join(f"{design} {duration(slowest[design])}" for design in present)
         title = f"Latency of a {name}{digest.at}: {fam.heading}"
         return inline(
@@ -298,7 +342,12 @@ def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | Non
     )
     if trace_id is not None:
         reading += " The last panel shows all designs on the trace of the cell that the verdict calls worst."
-    return Group("parts", "Where the time goes", reading, panels)
+    numbers = pd.concat(
+        [part_table(each, each.population[0]).assign(cells=f"typical{each.at}") for each in slices]
+        + ([part_table(whole, there).assign(cells="the worst cell's trace")] if trace_id is not None else [])
+    )
+    numbers = numbers.rename_axis("design").reset_index().fillna(0.0)
+    return Group("parts", "Where the time goes", reading, panels, numbers)
 
 
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
@@ -306,9 +355,7 @@ def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
     table = part_table(digest, cells)
     with panel(title, _ROW_INCHES * len(table) + 1.35) as (figure, axes):
         handles = stacked(axes, table, {part: PARTS[part][1] for part in table.columns})
-        figure.legend(
-            handles=handles, labels=list(table.columns), loc="outside lower left", ncols=3, handlelength=1.2
-        )
+        legend_below(figure, handles, list(table.columns), ncols=3, handlelength=1.2)
         axes.set_xlabel(f"µs of kernel time a {digest.per}")
         axes.set_ylabel("")
         axes.set_ylim(len(table) - 0.4, -0.6)

@@ -8,7 +8,8 @@ from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.words import change
 
 if TYPE_CHECKING:
-    from pipeline.report.digest import Digest, Standing
+    from pipeline.report.digest import Digest
+    from pipeline.report.standings import Standing
 
 
 def candidates(digest: Digest) -> list[str]:

@@ -14,7 +14,8 @@ from simcore.costs import COST_MODELS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.report.digest import Digest, Standing
+    from pipeline.report.digest import Digest
+    from pipeline.report.standings import Standing
     from simcore.costs import CostModel
 
 

@@ -15,11 +15,14 @@ from pipeline.errors import DatasetError
 from pipeline.parts import replace
 from pipeline.prices import cost_model
 from pipeline.report import figures, tables
+from pipeline.report.answer import answer
 from pipeline.report.assumptions import assumed_share
 from pipeline.report.digest import QUESTION_AXES, WORKLOAD, Axis, Digest, plain
 from pipeline.report.judged import worst_standing
 from pipeline.report.models import across_models
+from pipeline.report.questions import questions
 from pipeline.report.remarks import on_latency, on_memory
+from pipeline.report.sealing import csv_link, lifted, policy
 from pipeline.report.slices import by_workload, slices
 from pipeline.report.style import HUES
 from pipeline.report.typical import each_slice
@@ -74,7 +77,23 @@ def read_digest(dataset: Path, costs: CostModel | str | None) -> Digest:
         raise DatasetError(f"{dataset}: holds no row yet; a report needs at least one; run the study first")
     df = analysis.frame_of(table, planned=len(store.read_plan(dataset).cells))
     model = cost_model(costs or df.attrs["costs"])
-    return Digest(analysis.recost(df, model), table, model)
+    recosted = analysis.recost(df, model)
+    recosted.attrs = {name: _settled(fact) for name, fact in recosted.attrs.items()}
+    return Digest(recosted, table, model)
+
+
+class _Settled(dict[str, Any]):
+    """Facts that nobody changes: pandas copies attrs deeply at every selection, and need not copy these."""
+
+    def __deepcopy__(self, _: dict[int, Any]) -> _Settled:
+        return self
+
+
+def _settled(fact: Any) -> Any:
+    """Return a fact of a study in a form that is cheap to copy."""
+    if isinstance(fact, dict):
+        return _Settled(fact)
+    return tuple(fact) if isinstance(fact, list) else fact
 
 
 def render(digest: Digest, dataset: Path) -> str:
@@ -83,8 +102,13 @@ def render(digest: Digest, dataset: Path) -> str:
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["coded"] = coded
-    return environment.get_template("page.html").render(_content(digest, dataset))
+    environment.filters |= {"coded": coded, "csv_link": csv_link}
+    body, lifted_style = lifted(environment.get_template("body.html").render(_content(digest, dataset)))
+    style = environment.get_template("page.css").render(hues=HUES) + lifted_style
+    script = environment.get_template("page.js").render()
+    return environment.get_template("page.html").render(
+        name=digest.df.attrs["name"], body=body, style=style, script=script, policy=policy(style, script)
+    )
 
 
 def coded(text: str) -> Markup:
@@ -105,11 +129,12 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
     parts = slices(digest)
     swept = [axis.column for axis in digest.axes]
     return {
-        "hues": HUES,
         "facts": facts,
         "checksum": checksum(digest.table),
         "stamp": stamp(digest),
+        "answer": answer(digest, parts),
         "verdict": verdict(digest, parts),
+        "questions": questions(digest, parts),
         "scope": _scope(digest),
         "key": figures.key(digest),
         "slices": parts,

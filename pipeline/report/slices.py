@@ -35,6 +35,13 @@ def slices(digest: Digest) -> list[Digest]:
     An axis decides if along it some design goes from winning to losing on the typical cells; of several the one that
     moves the outcome furthest is taken. If it has more than MOST_SLICES values, the two that lie furthest apart are.
     """
+    if "slices" not in digest.kept:
+        digest.kept["slices"] = _slices(digest)
+    found: list[Digest] = digest.kept["slices"]
+    return found
+
+
+def _slices(digest: Digest) -> list[Digest]:
     parts = by_workload(digest)
     if len(parts) > 1:
         return [piece for part in parts for piece in slices(part)]
@@ -51,7 +58,12 @@ def slices(digest: Digest) -> list[Digest]:
 def by_workload(digest: Digest) -> list[Digest]:
     """Return the cells of each workload, or all cells if there is but one."""
     workloads = next((axis for axis in digest.axes if axis.column == WORKLOAD), None)
-    return [_at(digest, workloads, name) for name in workloads.points] if workloads else [digest]
+    if workloads is None:
+        return [digest]
+    if WORKLOAD not in digest.kept:
+        digest.kept[WORKLOAD] = [_at(digest, workloads, name) for name in workloads.points]
+    found: list[Digest] = digest.kept[WORKLOAD]
+    return found
 
 
 def _at(digest: Digest, axis: Axis, point: object) -> Digest:

@@ -18,7 +18,8 @@ from pipeline.report.words import NOTHING, counted, difference, duration, factor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.report.digest import Axis, Digest, Standing
+    from pipeline.report.digest import Axis, Digest
+    from pipeline.report.standings import Standing
     from simcore.costs import Cost, CostModel
 
 # Groups of acts by the beginning of their names, in the order in which a table shows them.
@@ -143,9 +144,16 @@ def extremes(digest: Digest) -> Table | None:
         for which, cell in (("worst", found.worst), ("best", found.best)):
             extra = difference(cell.difference)
             replay = f"`forkbench show {cell.cell_id}`"
-            rows.append([f"`{name}`", which, factor(cell.ratio), extra, cell.point, replay])
+            rows.append([f"`{name}`", which, factor(cell.ratio), extra, digest.place(cell), replay])
     caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
-    headings = ["design", "", f"times {digest.baseline}", f"difference a {digest.per}", "where", "replay"]
+    headings = [
+        "design",
+        "which cell",
+        f"times {digest.baseline}",
+        f"difference a {digest.per}",
+        "where",
+        "replay",
+    ]
     return Table(caption, headings, rows, frozenset({1, 4, 5}), by_family(digest, rows)) if rows else None
 
 
@@ -171,7 +179,9 @@ def along(digest: Digest, axis: Axis) -> Table:
     headings = ["design", *(["times"] if digest.baseline else [])]
     headings += [f"{axis.label} {plain(value)}" for value in axis.points]
     words = frozenset({1}) if digest.baseline else frozenset()
-    return Table(f"Typical / worst{digest.at}, {unit}.", headings, rows, words, by_family(digest, rows))
+    return Table(
+        f"Typical / worst by {axis.label}{digest.at}, {unit}.", headings, rows, words, by_family(digest, rows)
+    )
 
 
 def memory(digest: Digest) -> Table:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from pipeline.report.digest import Digest, Standing
+    from pipeline.report.digest import Digest
+    from pipeline.report.standings import Standing
 
 EXECS = "exec_ratio"
 _WORKLOAD = f"{WORKLOAD} "

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from pipeline.report.digest import Digest, Extreme
+    from pipeline.report.digest import Digest
+    from pipeline.report.standings import Extreme
 
 
 MOST_AXES = 2
@@ -170,7 +171,7 @@ def _cell(digest: Digest, design: str, cell: Extreme) -> str:
     """Return a cell's result and place in words."""
     return (
         f"`{design}` {needs(cell.ratio, str(digest.baseline))}, {difference(cell.difference)} a {digest.per}, "
-        f"at {cell.point} (`forkbench show {cell.cell_id}`)"
+        f"at {digest.place(cell)} (`forkbench show {cell.cell_id}`)"
     )
 
 

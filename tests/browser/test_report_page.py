@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = (1280, 360)
+WIDTHS = (1280, 320)
 SCHEMES = ("light", "dark")
 
 
@@ -94,6 +94,83 @@ def test_page__can_be_photographed(page, tmp_path):
     picture = page.screenshot(path=tmp_path / "report.png", full_page=True)
     assert len(picture) > 50_000
 
+
+def test_page__has_nothing_that_axe_finds(page):
+    """axe finds no violation, with everything unfolded."""
+    page.evaluate(UNFOLD)
+    assert found_by_axe(page) == []
+
+
+def test_page__has_nothing_that_axe_finds_on_paper(browser, report_file):
+    """Nor does it in print."""
+    shown = browser.new_page(viewport={"width": 700, "height": 1000})
+    shown.goto(report_file.as_uri())
+    shown.emulate_media(media="print")
+    shown.evaluate(UNFOLD)
+    assert found_by_axe(shown) == []
+    assert not shown.locator(".tools").first.is_visible()
+    shown.close()
+
+
+def found_by_axe(page):
+    """Return what axe finds: rule and first element."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed: pip install .[browser]"
+    )
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found]
+
+
+def test_page__tables_sort_from_the_keyboard(page):
+    """Enter on a heading sorts by numbers upwards, then downwards, then as it was; the order is announced."""
+    table = page.locator("#standing-table")
+    column = f"[...document.querySelectorAll('#standing-table tbody tr:not(.group)')].map({CELL})"
+    before = page.evaluate(column)
+    heading = table.locator("thead th").nth(2)
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert page.evaluate(column) == sorted(before)
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert page.evaluate(column) == sorted(before, reverse=True)
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") is None
+    assert page.evaluate(column) == before
+
+
+def test_page__tables_filter(page):
+    """Typing keeps the rows that hold the text, and says how many; emptied, all are back."""
+    tools = page.locator(".tools", has=page.locator("input")).first
+    rows = tools.locator("xpath=following-sibling::div[1]//tbody/tr[not(@class)]")
+    field, all_of_them = tools.locator("input"), rows.count()
+    word = rows.first.locator("th").inner_text()
+    field.fill(word)
+    kept = rows.filter(visible=True)
+    assert 0 < kept.count() < all_of_them
+    assert all(word in text for text in kept.all_inner_texts())
+    assert tools.locator("[role=status]").inner_text() == f"{kept.count()} of {all_of_them} rows"
+    field.fill("")
+    assert rows.filter(visible=True).count() == all_of_them
+
+
+def test_page__saves_numbers_without_a_network(page):
+    """The CSV behind a figure and that of a table are saved, and the policy and the console have nothing to say."""
+    for place in (
+        page.get_by_role("link", name="as CSV").first,
+        page.get_by_role("button", name="Save as CSV").first,
+    ):
+        with page.expect_download() as saved:
+            place.click()
+        text = saved.value.path().read_text(encoding="utf-8")
+        assert saved.value.suggested_filename.endswith(".csv")
+        assert text.startswith("design,")
+        assert len(text.splitlines()) > 5
+    assert [heard for heard in page.heard if not heard.startswith(("data:", "blob:"))] == []
+
+
+UNFOLD = "document.querySelectorAll('details').forEach(each => { each.open = true })"
+CELL = "row => parseFloat(row.cells[2].textContent)"
 
 # Relative luminance and contrast as in WCAG 2.2; text without a ground of its own stands on the body's.
 CONTRAST = """(() => {
