@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline import store
 from pipeline.errors import DatasetError, RefusedError, did_you_mean
-from pipeline.prices import OWN, cost_model, priced_rows
+from pipeline.prices import OWN, by_rmap, cost_model, priced_rows
 from pipeline.schema import STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
 
@@ -129,8 +129,13 @@ def latency(
     RefusedError
         If the event or the cost model is unknown.
     """
+    return quantiles(distribution(source, model, event), q)
+
+
+def quantiles(spread: pd.DataFrame, q: Sequence[float] = QUANTILES) -> pd.DataFrame:
+    """Return what ``latency`` does, of what ``distribution`` returned."""
     rows = {}
-    for design, part in distribution(source, model, event).groupby("design", sort=False):
+    for design, part in spread.groupby("design", sort=False):
         ns, weight = part["ns"].to_numpy(), part["times"].to_numpy()
         cuts = weighted_quantiles(ns, weight, q)
         rows[design] = {"events": int(weight.sum()), "ns_mean": float(ns @ weight / weight.sum())} | {
@@ -167,7 +172,29 @@ def timed(
         return iter([_timed(source, chosen, event)])
     table = source if isinstance(source, pa.Table) else store.read(source)
     slices = (table.slice(start, _SLICE_ROWS) for start in range(0, len(table), _SLICE_ROWS))
-    return (_timed(vectors(part), chosen, event) for part in slices)
+    return (_timed_rows(part, chosen, event) for part in slices)
+
+
+def _timed_rows(part: pa.Table, model: CostModel, event: str) -> pd.DataFrame:
+    """Return what ``_timed`` does of some rows, without a column for each act: most acts of a vector are zero.
+
+    Acts are stored in the order of ACTS and added in it, so the times are those of ``priced``, to the last bit.
+    """
+    identity: pd.DataFrame = part.select(["cell_id", "design"]).to_pandas(use_threads=False)
+    study = json.loads((part.schema.metadata or {}).get(STUDY_KEY.encode(), "{}"))
+    identity.attrs = {OWN: study.get(OWN, {})}
+    kept = by_rmap(identity)
+    costs = np.stack([model.vector(rmap) for rmap in kept])
+    which: IntArray = np.zeros(len(identity), np.int64)
+    for number, mine in enumerate(kept.values()):
+        which[mine] = number
+    identity.attrs = {}
+    flat = _flatten(part["vectors"].combine_chunks())
+    cost = np.maximum(costs[which[flat.row[flat.vector]], flat.act], 0.0)
+    ns = np.bincount(flat.vector, flat.n * cost, minlength=len(flat.row))
+    wanted = np.isin(flat.kind, [EVENT_KINDS.index(kind) for kind in LATENCY_OF[event]])
+    found = identity.take(flat.row[wanted]).reset_index(drop=True)
+    return found.assign(ns=ns[wanted], times=flat.times[wanted])
 
 
 def _timed(long: pd.DataFrame, model: CostModel, event: str) -> pd.DataFrame:

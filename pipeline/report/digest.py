@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import analysis
+from pipeline.latency import distribution
 from pipeline.lineup import known_designs
 from pipeline.prices import priced_rows
 from pipeline.report.standings import compared
@@ -83,12 +84,15 @@ class Digest:
         Of the times.
     where : str
         What all cells have in common if they are a slice of the study, e.g. "anon pages 60".
+    shared : dict
+        Distributions over the whole table, worked out once for all slices.
     """
 
     df: pd.DataFrame
     table: pa.Table
     model: CostModel
     where: str = ""
+    shared: dict[str, pd.DataFrame] = field(default_factory=dict)  # what slices of one dataset have in common
 
     # What was reckoned of this digest; another one made from it begins anew.
 
@@ -260,6 +264,20 @@ class Digest:
     def typical_rows(self) -> pa.Table:
         """The stored rows of the typical cells."""
         return self.table.filter(pc.is_in(self.table["cell_id"], pa.array(self.population[0]["cell_id"])))
+
+    def times_of(self, event: str) -> pd.DataFrame:
+        """Return what ``latency.distribution`` says of an event on the typical cells."""
+        if f"times of {event}" not in self.kept:
+            self.kept[f"times of {event}"] = distribution(self.typical_rows, self.model, event)
+        found: pd.DataFrame = self.kept[f"times of {event}"]
+        return found
+
+    def times_everywhere(self, event: str) -> pd.DataFrame:
+        """Return what ``latency.distribution`` says of an event on all cells of the dataset."""
+        place = f"{event}, {self.model.digest}"
+        if place not in self.shared:
+            self.shared[place] = distribution(self.table, self.model, event)
+        return self.shared[place]
 
     @cached_property
     def cells_each(self) -> int:

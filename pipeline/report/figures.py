@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.latency import distribution
 from pipeline.report.canvas import Group, falling, legend_below, lines, marker_handle, panel, stacked, thinned
 from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.families import OWN_COPY, Family, axis_table, families
@@ -283,7 +282,7 @@ def memory(digest: Digest) -> Group:
 
 def tails(digest: Digest, event: str, name: str) -> Group | None:
     """How often an event takes longer than a given time, per design, on the typical cells."""
-    timed = distribution(digest.typical_rows, digest.model, event)
+    timed = digest.times_of(event)
     if timed.empty:
         return None
     timed = thinned(timed.assign(us=timed["ns"] / 1000))

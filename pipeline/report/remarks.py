@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.latency import quantiles
 from pipeline.report.judged import candidates, champion, span
 from pipeline.report.words import duration, listed, spread_of
 
@@ -49,7 +49,7 @@ def slowest_faults(digest: Digest) -> list[str]:
 
     The first sentence, which a terminal shows by itself, sets the design with the slowest fault beside the baseline.
     """
-    slowest = analysis.latency(digest.table, digest.model, "fault", q=[1.0])["ns_q1"]
+    slowest = quantiles(digest.times_everywhere("fault"), [1.0])["ns_q1"]
     ns = {str(name): float(longest) for name, longest in slowest.to_dict().items()}
     judged = [name for name in candidates(digest) if name in ns] or list(ns)
     if not judged:
@@ -91,7 +91,7 @@ def on_latency(digest: Digest) -> str:
         return ""
     parts = []
     for event, name in (("creation", "fork"), ("fault", "fault")):
-        found = analysis.latency(digest.typical_rows, digest.model, event).to_dict("index")
+        found = quantiles(digest.times_of(event)).to_dict("index")
         if design in found and digest.baseline in found:
             mine, other = found[design], found[digest.baseline]
             median, p99, slowest = (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.latency import quantiles
 from pipeline.prices import spent
 from pipeline.report.assumptions import SENSITIVITY, rescaled
 from pipeline.report.digest import plain
@@ -43,6 +43,7 @@ ACT_GROUPS: dict[str, tuple[str, ...]] = {
     "pages": ("pages_",),
     "page references": ("refs_",),
     "reverse mapping": ("rmap_",),
+    "huge pages": ("huge_",),
     "TLB": ("tlb_",),
 }
 _SMALLEST_US = 0.05
@@ -217,10 +218,10 @@ def memory(digest: Digest) -> Table:
 
 def tail(digest: Digest, event: str, name: str) -> Table | None:
     """Return exact quantiles of an event's latency on the typical cells, and the slowest one of the sweep."""
-    usual = analysis.latency(digest.typical_rows, digest.model, event)
+    usual = quantiles(digest.times_of(event))
     if usual.empty:
         return None
-    slowest = analysis.latency(digest.table, digest.model, event, q=[1.0])["ns_q1"].to_dict()
+    slowest = quantiles(digest.times_everywhere(event), [1.0])["ns_q1"].to_dict()
     columns = usual.to_dict("index")
     rows = []
     for design in digest.designs:
