@@ -24,6 +24,7 @@ from simcore.engine.tables import (
     copy_record,
     count_file_ptes,
     filled,
+    protect_whole,
     unlock,
     wrprotect,
 )
@@ -125,7 +126,7 @@ def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901, PLR091
             table = slot >> 1
             h[table + TABLE_COUNT] += 1
             h[child + MM_SLOTS + place] = table * 2 + SLOT_WRITABLE
-            protected += _protect_equal(h, table, vma)
+            protected += protect_whole(h, table, vma)
             if h[table + TABLE_HUGE]:
                 huge += 1
                 huge_pages += h[table + TABLE_MAPPED]
@@ -155,16 +156,6 @@ def fork_mm(h: IntArray, parent: int, child: int) -> None:  # noqa: C901, PLR091
     if h[FORK] == DEFERRED:
         h[child + MM_PENDING] = 1
         h[PENDING_NOW] += 1
-
-
-@jit
-def _protect_equal(h: IntArray, table: int, vma: int) -> int:
-    """Make the ptes of a vma's whole table read-only if it is private; returns how many fork had to visit for it."""
-    if not is_private(h, vma):
-        return 0
-    unlock(h, table, 0, h[ENTRIES])
-    changed = wrprotect(h, table, 0, h[ENTRIES])
-    return 0 if h[table + TABLE_HUGE] else changed
 
 
 @jit

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcore.engine.arena import give, take
-from simcore.engine.count import LEAF_ALLOCATED, LEAF_FREED
-from simcore.engine.frames import copy_shares, end_home, new_record, row_of
+from simcore.engine.count import LEAF_ALLOCATED, LEAF_FREED, PAGES_FREED
+from simcore.engine.frames import copy_shares, end_home, leave_home, let_go, new_record, row_of
 from simcore.engine.records import charge, file_record, file_word
 from simcore.engine.rows import BELOW, count_row, within, words_of
 from simcore.engine.vmas import first_page, high_index, is_private, low_index, vma_from
 from simcore.heap import (
+    BASE,
     CHAIN,
     COPY,
     ENTRIES,
@@ -24,14 +25,20 @@ from simcore.heap import (
     MM_SLOTS,
     N_EXTRA_ROWS,
     NOW_LEAVES,
+    NOW_PAGES,
     OWN,
     PRESENT,
     RMAP,
     ROW,
+    SHARE,
+    SHARE_HOME,
+    SHARE_NEXT,
+    SHARE_ROW,
     SLOT_WRITABLE,
     SWAP,
     SWAPS,
     TABLE,
+    TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
     TABLE_HUGE,
@@ -42,6 +49,7 @@ from simcore.heap import (
     TABLE_OWNER,
     TABLE_PTES,
     TABLE_ROWS,
+    TABLE_SHARES,
     TABLE_WRITABLE,
     USED,
     VMA_FILE,
@@ -98,6 +106,27 @@ def end_table(h: IntArray, table: int) -> None:
         give(h, EXTRA, h[table + TABLE_EXTRA])
         h[table + TABLE_EXTRA] = 0
     end_home(h, table)
+
+
+@jit
+def free_all(h: IntArray, table: int) -> None:
+    """Free a table of one mm's own with all that it holds; pages that nobody else holds are freed."""
+    words = (0, h[ROW])
+    free = let_go(h, table, row_of(h, table, OWN), words)
+    home = h[table + TABLE_BASE]
+    if home:
+        free += let_go(h, home, row_of(h, table, BASE), words)
+        leave_home(h, home)
+    share = h[table + TABLE_SHARES]
+    while share:
+        after = h[share + SHARE_NEXT]
+        free += let_go(h, h[share + SHARE_HOME], share + SHARE_ROW, words)
+        leave_home(h, h[share + SHARE_HOME])
+        give(h, SHARE, share)
+        share = after
+    h[PAGES_FREED] += free
+    h[NOW_PAGES] -= free
+    end_table(h, table)
 
 
 @jit
@@ -199,6 +228,16 @@ def wrprotect(h: IntArray, table: int, low: int, high: int) -> int:
         changed += popcount(hit)
     h[table + TABLE_WRITABLE] -= changed
     return changed
+
+
+@jit
+def protect_whole(h: IntArray, table: int, vma: int) -> int:
+    """Make the ptes of a vma's whole table read-only if it is private; returns how many fork had to visit for it."""
+    if not is_private(h, vma):
+        return 0
+    unlock(h, table, 0, h[ENTRIES])
+    changed = wrprotect(h, table, 0, h[ENTRIES])
+    return 0 if h[table + TABLE_HUGE] else changed
 
 
 @jit

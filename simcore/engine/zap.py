@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simcore.engine.arena import give
 from simcore.engine.count import (
     LEAF_FREED,
     PAGES_FREED,
@@ -15,16 +14,15 @@ from simcore.engine.count import (
     VISITED_ZAP,
     ZAPPED,
 )
-from simcore.engine.frames import home_of, leave_home, let_go, release, row_of
+from simcore.engine.frames import home_of, release, row_of
 from simcore.engine.huge import count_zapped, is_zero, split_huge, zap_huge
 from simcore.engine.mapcounts import chain_lengths, present_mapcount
 from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
 from simcore.engine.rows import BIT, clear_row, mask, rest_of, within, words_of
 from simcore.engine.sharing import drop, separate
-from simcore.engine.tables import count_file_row, diverge, end_table, free_table, is_linked, table_at
+from simcore.engine.tables import count_file_row, diverge, free_all, free_table, is_linked, table_at
 from simcore.engine.vmas import cut, first_page, number_of, overlaps, remove_all, vma_from
 from simcore.heap import (
-    BASE,
     CHAIN,
     DONTNEED,
     ENTRIES,
@@ -41,28 +39,21 @@ from simcore.heap import (
     NOW_PAGES,
     NOW_RMAP,
     NOW_RSS,
-    OWN,
     PRESENT,
     REST,
     RMAP,
     ROW,
-    SHARE,
-    SHARE_HOME,
-    SHARE_NEXT,
-    SHARE_ROW,
     SPAN_FIRST,
     SPAN_LAST,
     SPAN_WORDS,
     SPANS_AT,
     SWAP,
     SWAPS,
-    TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
     TABLE_HUGE,
     TABLE_MAPPED,
     TABLE_PTES,
-    TABLE_SHARES,
     TABLE_WRITABLE,
     UPPERS,
     VMA_END,
@@ -160,27 +151,6 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
 
 
 @jit
-def _free_all(h: IntArray, table: int) -> None:
-    """Free a table of one mm's own with all that it holds; pages that nobody else holds are freed."""
-    words = (0, h[ROW])
-    free = let_go(h, table, row_of(h, table, OWN), words)
-    home = h[table + TABLE_BASE]
-    if home:
-        free += let_go(h, home, row_of(h, table, BASE), words)
-        leave_home(h, home)
-    share = h[table + TABLE_SHARES]
-    while share:
-        after = h[share + SHARE_NEXT]
-        free += let_go(h, h[share + SHARE_HOME], share + SHARE_ROW, words)
-        leave_home(h, h[share + SHARE_HOME])
-        give(h, SHARE, share)
-        share = after
-    h[PAGES_FREED] += free
-    h[NOW_PAGES] -= free
-    end_table(h, table)
-
-
-@jit
 def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
     """Count the zap of whole tables. ``sums``: tables, their pages, their ptes."""
     tables, pages, ptes = sums
@@ -228,7 +198,7 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
         else:
             h[NOW_CHARGED] += 1  # counted just now for each mm, which not every design charges
             uncharge(h, table, mm)
-            _free_all(h, table)
+            free_all(h, table)
         return
     while vma and h[vma + VMA_START] < min(end, last):
         low = max(start, h[vma + VMA_START], first)

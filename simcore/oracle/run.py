@@ -15,10 +15,10 @@ from simcore.oracle.faults import touch
 from simcore.oracle.forks import fork_mm
 from simcore.oracle.reclaiming import reclaim
 from simcore.oracle.sharing import copy_deferred, separate
-from simcore.oracle.state import ANON, Machine, Mm, Task, Vma
+from simcore.oracle.state import Machine, Mm, Task, Vma
+from simcore.oracle.views import account, snapshot
 from simcore.oracle.zap import discard, protect, unmap
 from simcore.result import ActVectors, Result
-from simcore.snapshot import Account, FrameView, MmView, Snapshot, TableView, VmaView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simcore.designs import Design
     from simcore.events import Trace
     from simcore.geometry import Geometry
-    from simcore.oracle.state import LeafTable, Pte
+    from simcore.snapshot import Account, Snapshot
 
 
 class Oracle:
@@ -341,78 +341,8 @@ class Oracle:
 
     def account(self, task: int) -> Account:
         """Return what the kernel would tell of a task's mm; KeyError if there is no such task."""
-        mm = self.m.tasks[task].mm
-        single = self.m.design.charge in ("owner", "forker")
-        charged = [slot for slot in mm.slots.values() if not single or slot.table.owner is mm]
-        pages = [pte.page for slot in mm.slots.values() for pte in slot.table.ptes.values() if not pte.swap]
-        resident = [page for page in pages if page is not self.m.zero_page]
-        anon = sum(page.kind == ANON for page in resident)
-        return Account(len(charged) + len(mm.uppers) + mm.left_charged, len(resident), anon)
+        return account(self.m, self.m.tasks[task].mm)
 
     def snapshot(self) -> Snapshot:
         """Return the state as plain values, numbered as met."""
-        mms = {id(task.mm): task.mm for _, task in sorted(self.m.tasks.items())}
-        tables = {id(slot.table): slot.table for mm in mms.values() for slot in mm.slots.values()}
-        pages = {id(page): page for page in self.m.file_pages.values()}
-        pages |= {id(pte.page): pte.page for table in tables.values() for pte in table.ptes.values()}
-        pages.pop(id(self.m.zero_page), None)
-        return Snapshot(
-            tasks={
-                number: (id(task.mm), task.lender is not None, task.waits)
-                for number, task in self.m.tasks.items()
-            },
-            mms={
-                key: MmView(
-                    [VmaView(*vars(vma).values()) for vma in mm.vmas],
-                    {number: (id(slot.table), slot.writable) for number, slot in mm.slots.items()},
-                    set(mm.uppers),
-                    mm.pending,
-                    mm.left_charged,
-                )
-                for key, mm in mms.items()
-            },
-            tables={
-                key: TableView(
-                    table.refcount,
-                    table.marked,
-                    {
-                        index: (0 if pte.page is self.m.zero_page else id(pte.page), pte.writable)
-                        for index, pte in table.ptes.items()
-                        if not pte.swap
-                    },
-                    {index: id(pte.page) for index, pte in table.ptes.items() if pte.swap},
-                    self._owner(table),
-                    table.file_key is not None,
-                    table.huge,
-                    {index for index, pte in table.ptes.items() if self._reopens(pte)},
-                )
-                for key, table in tables.items()
-            },
-            frames={
-                key: FrameView(
-                    page.kind,
-                    page.file,
-                    page.index,
-                    page.pte_mapcount,
-                    page.swapcount,
-                    id(page.folio) if page.folio else 0,
-                )
-                for key, page in pages.items()
-            },
-            levels=self._levels(),
-            rmap_elements=self.m.levels["rmap_elements"],
-            hand=self.m.hand,
-            evicted=set(self.m.evicted),
-        )
-
-    def _reopens(self, pte: Pte) -> bool:
-        """Return whether a read-only pte becomes writable with its vma: by what the page is, or by the pte itself."""
-        if pte.swap or pte.writable or pte.page is self.m.zero_page:
-            return False
-        known = self.m.design.mprotect == "reopens" and pte.page.kind == ANON and pte.page.exclusive
-        return known or pte.dirty
-
-    def _owner(self, table: LeafTable) -> int | None:
-        """Return which mm is charged for a table, in designs that charge one."""
-        single = self.m.design.charge in ("owner", "forker")
-        return id(table.owner) if single and table.owner is not None else None
+        return snapshot(self.m, self._levels())

@@ -11,7 +11,7 @@ from traces import DEEP, RandomTrace
 from simcore import Trace, VmaKind, tiny_geometry
 from simcore.events import Op
 
-SHAPES = (tiny_geometry(4, 3), tiny_geometry(8, 2), tiny_geometry(4, 2))
+SHAPES = (tiny_geometry(4, 3), tiny_geometry(8, 2), tiny_geometry(16, 2))
 HAVE = [name for name, row in ALL.items() if row.thp == "anon"]
 
 
