@@ -51,7 +51,8 @@ class RandomTrace:
     """Write random events of up to ``tasks`` tasks over the first PAGES pages.
 
     ``wild`` is the share of events that may be refused. Without ``shared`` nothing is mapped shared, so that the
-    vfork schedule may move steps. Events of ``without`` do not occur. ``mapped`` is the shadow: for each task, page ->
+    vfork schedule may move steps. Events of ``without`` do not occur. Mappings may be advised or tracked if ``flagged``.
+    ``mapped`` is the shadow: for each task, page ->
     (may it be written, does it belong to a stack).
     """
 
@@ -63,8 +64,10 @@ class RandomTrace:
         *,
         shared: bool = True,
         without: tuple[Op, ...] = (),
+        flagged: bool = True,
     ) -> None:
-        self.rng = random.Random(seed)
+        self.rng, self.flags = random.Random(seed), random.Random(-1 - seed)
+        self.flagged = 0.6 if flagged else 0.0
         self.ops = [op for op in COMMON + RARE if op not in without]
         self.tasks, self.pages, self.wild = tasks, PAGES, wild
         self.kinds = [kind for kind in VmaKind if shared or kind not in SHARED]
@@ -112,8 +115,8 @@ class RandomTrace:
             return
         writable = self.rng.random() < 0.8
         offset = self.rng.choice([0, 0, 1, 2]) + start % 8 if kind in FILE_OF else 0
-        advised = kind in ANONYMOUS and self.rng.random() < 0.5
-        tracked = kind == VmaKind.FILE_SHARED and self.rng.random() < 0.7
+        advised = kind in ANONYMOUS and self.flags.random() < self.flagged
+        tracked = kind == VmaKind.FILE_SHARED and self.flags.random() < self.flagged
         file = FILE_OF.get(kind, -1)
         self.builder.mmap(task, Mapping(start, count, kind, writable, file, offset, advised, tracked))
         if self._may(task, borrowed=False) and fresh:
@@ -227,10 +230,12 @@ class Recipe(NamedTuple):
     tasks: int = 6
     wild: float = 0.05
     shared: bool = True
+    flagged: bool = True
 
     def build(self) -> Trace:
         """Make the trace."""
-        return RandomTrace(self.seed, self.tasks, self.wild, shared=self.shared).build(self.length)
+        trace = RandomTrace(self.seed, self.tasks, self.wild, shared=self.shared, flagged=self.flagged)
+        return trace.build(self.length)
 
 
 class Magnified(NamedTuple):

@@ -71,13 +71,16 @@ class Spaces:
     spaces: list[Space]
 
 
+_WORDS = 6  # of a mapping that are kept: captures do not know what is advised or tracked
+
+
 def packed(found: Spaces) -> str:
     """Return address spaces as one text."""
     rows = [
         [
             space.parent,
             int(space.forked),
-            [[int(value) for value in vma] for vma in space.vmas],
+            [[int(value) for value in vma[:_WORDS]] for vma in space.vmas],
             [[int(value) for value in run] for run in space.runs],
         ]
         for space in found.spaces

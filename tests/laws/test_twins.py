@@ -146,7 +146,16 @@ def test_single_mm__nothing_but_what_the_row_says_of_single_mms(design):
     tables.
     """
     row = DESIGNS[design]
-    axes = ("rmap", "reclaim", "fault_around", "dontneed", "file_tables", "inherit")
+    axes = (
+        "rmap",
+        "reclaim",
+        "fault_around",
+        "dontneed",
+        "file_tables",
+        "inherit",
+        "mprotect",
+        "dirty_tracking",
+    )
     eager = derived("eager", DESIGNS["linux24"], {axis: getattr(row, axis) for axis in axes})
     for seed in range(3):
         alone = without_children(RandomTrace(seed, tasks=1, wild=0.0).build(800))

@@ -45,7 +45,7 @@ def test_ids__are_pinned():
     first = make_plan(STUDY, MODEL).cells[0]
     assert first.trace.trace_id == "005aa60ab01401771a04"
     assert first.trace.seed == 1550203952552571881
-    assert first.cell_id == "06a7bb64a6b59494d61a"
+    assert first.cell_id == "e52bd912ad3de8389355"
 
 
 def test_plan__is_the_product_of_the_axes():

@@ -10,6 +10,7 @@ import yaml
 from report_datasets import make_dataset
 
 from pipeline import analysis
+from pipeline.analysis import frames
 from pipeline.errors import StudyError
 from pipeline.estimate import Estimate, Memory, _samples
 from pipeline.plan import make_plan
@@ -201,7 +202,7 @@ def test_load__has_the_parameters_of_all_workloads(dataset):
 
 def test_load__of_a_dataset_of_an_earlier_version():
     """Studies knew one workload once."""
-    assert analysis._workloads({"workload": "tree"}) == ["tree"]
+    assert frames._workloads({"workload": "tree"}) == ["tree"]
 
 
 def test_report__tells_workloads_apart(digest):
