@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import RefusedError, did_you_mean
+from pipeline.listing_commands import known_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +47,8 @@ def adversary(name: str | None, design: str | None, processes: int, levels: int)
     if name is None:
         click.echo(_listed(ADVERSARIES.values()))
         return
-    chosen = ADVERSARIES[_known(name, ADVERSARIES, "adversary")]
-    designs = DESIGNS if design is None else [_known(design, DESIGNS, "design")]
+    chosen = ADVERSARIES[known_name(name, ADVERSARIES, "adversary")]
+    designs = DESIGNS if design is None else [known_name(design, DESIGNS, "design")]
     geometry = tiny_geometry(4 if levels == 2 else 2, levels)
     click.echo(f"{chosen.name}: {chosen.meaning}\n\n{_wrapped(chosen.argument)}\n")
     beaten = 0
@@ -61,16 +61,6 @@ def adversary(name: str | None, design: str | None, processes: int, levels: int)
             f"{beaten} values are beaten by a short trace: the construction is not the worst", err=True
         )
         click.get_current_context().exit(1)
-
-
-def _known(name: str, known: Iterable[str], noun: str) -> str:
-    """Return a known name, or refuse it with the nearest one."""
-    names = list(known)
-    if name in names:
-        return name
-    raise RefusedError(
-        f"unknown {noun} {name!r}{did_you_mean(name, names)}; allowed are {', '.join(names)}; name one of them"
-    )
 
 
 def _wrapped(text: str) -> str:

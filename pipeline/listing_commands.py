@@ -34,7 +34,7 @@ def designs(name: str | None, study: Path | None) -> None:
         click.echo(designs_listed((own or DESIGNS).values(), own=bool(own)))
     else:
         known = DESIGNS | own
-        click.echo(design_explained(known[_known(name, known, "design")], own=name in own))
+        click.echo(design_explained(known[known_name(name, known, "design")], own=name in own))
 
 
 def _own_designs(study: Path) -> dict[str, Design]:
@@ -55,7 +55,7 @@ def workloads(name: str | None) -> None:
     if name is None:
         click.echo(two_columns((row.name, row.prose) for row in WORKLOADS.values()))
     else:
-        click.echo(workload_explained(WORKLOADS[_known(name, WORKLOADS, "workload")]))
+        click.echo(workload_explained(WORKLOADS[known_name(name, WORKLOADS, "workload")]))
 
 
 @click.command()
@@ -111,7 +111,7 @@ def populations(name: str | None, *, as_json: bool) -> None:
     files = shipped()
     if name is not None:
         own = name.endswith((".yaml", ".yml"))
-        found = load_population(Path(name) if own else files[_known(name, files, "population")])
+        found = load_population(Path(name) if own else files[known_name(name, files, "population")])
         stats = population_statistics(found)
         click.echo(json.dumps(stats, indent=2) if as_json else render(stats))
         return
@@ -122,7 +122,7 @@ def populations(name: str | None, *, as_json: bool) -> None:
         click.echo(populations_listed(known))
 
 
-def _known(name: str, known: Iterable[str], noun: str) -> str:
+def known_name(name: str, known: Iterable[str], noun: str) -> str:
     """Return a known name, or refuse it with the nearest one."""
     names = list(known)
     if name in names:

@@ -41,7 +41,9 @@ from simcore.heap import (
     TABLE_BASE,
     TABLE_COUNT,
     TABLE_EXTRA,
+    TABLE_FOLIO,
     TABLE_GUESTS,
+    TABLE_HUGE,
     TABLE_KEY,
     TABLE_KEY_NEXT,
     TABLE_KEY_PAGE,
@@ -62,6 +64,7 @@ from simcore.heap import (
     TOP,
     UPPERS,
     VMA_ANON,
+    VMA_FLAGS,
     VMA_NEXT,
     VMA_START,
 )
@@ -150,6 +153,7 @@ def _put_mm(h: IntArray, out: IntArray, numbers: IntArray, met: IntArray, mm: in
     while vma:
         for word in range(VMA_START, VMA_ANON):
             _put(out, h[vma + word])
+        _put(out, h[vma + VMA_FLAGS])
         number = h[vma + VMA_ANON]
         if number and numbers[first + number] == 0:
             out[ANON_MET] += 1
@@ -176,6 +180,8 @@ def _put_table(h: IntArray, out: IntArray, numbers: IntArray, met: IntArray, tab
         TABLE_MAPPED,
         TABLE_WRITABLE,
         TABLE_GUESTS,
+        TABLE_HUGE,
+        TABLE_FOLIO,
     ):
         _put(out, h[table + word])
     _put(out, _number(out, numbers, met, h[table + TABLE_OWNER], ONLY))

@@ -27,13 +27,13 @@ from simcore.engine.count import (
     record,
 )
 from simcore.engine.frames import find_shared, release, row_of
+from simcore.engine.fresh import privately_written
 from simcore.engine.records import set_slot
 from simcore.engine.rows import clear_row, copy_row, is_empty, mask, within
 from simcore.engine.tables import extra_of, new_table, unlock
 from simcore.engine.vmas import covers, first_page
 from simcore.events import ADVISED
 from simcore.heap import (
-    ANON_VMAS,
     ENTRIES,
     GONE,
     NOW_PAGES,
@@ -54,7 +54,6 @@ from simcore.heap import (
     THP,
     THP_ALWAYS,
     USED,
-    VMA_ANON,
     VMA_FILE,
     VMA_FLAGS,
     WRITE,
@@ -88,9 +87,7 @@ def map_huge(h: IntArray, mm: int, vma: int, place: int, writes: bool) -> None: 
     h[table + TABLE_HUGE] = 1
     h[table + TABLE_PTES] = h[ENTRIES]
     _fill(h, row_of(h, table, PRESENT))
-    if h[vma + VMA_ANON] == 0:
-        h[ANON_VMAS] += 1
-        h[vma + VMA_ANON] = h[ANON_VMAS]
+    privately_written(h, vma, table)  # so a read does too
     if writes:
         _new_huge_page(h, table)
         record(h, KIND_WRITE_FAULT, 1)
