@@ -95,6 +95,8 @@ ACTS: tuple[Act, ...] = (
     Act("huge_split", "directory entries of huge pages replaced by the table that was kept for it, with a pte for each page (__split_huge_pmd)"),
     Act("huge_zapped", "directory entries of huge pages cleared by munmap, madvise, exec or exit (zap_huge_pmd)"),
     Act("huge_changed_mprotect", "directory entries of huge pages made writable or read-only by mprotect (change_huge_pmd)"),
+    Act("file_ptes_zapped", "those of ptes_zapped that held a page of the page cache or of a shm object"),
+    Act("shm_pages_freed", "those of pages_freed that were of a shm object, all at once with its last vma (shmem_evict_inode)"),
 )  # fmt: skip
 
 ACT: dict[str, int] = {act.name: index for index, act in enumerate(ACTS)}

@@ -204,6 +204,8 @@ PC_2002 = CostModel(
         "huge_split": Cost(512 * 60, f"{ASSUMED}: {_NO_HUGE} 512 ptes written and their pages counted"),
         "huge_zapped": Cost(_ZAP, f"{ASSUMED}: {_NO_HUGE} as ptes_zapped"),
         "huge_changed_mprotect": Cost(20, f"{ASSUMED}: {_NO_HUGE} as ptes_changed_mprotect"),
+        "file_ptes_zapped": Cost(0, f"{ASSUMED}: no more than one of anonymous memory"),
+        "shm_pages_freed": Cost(0, f"{ASSUMED}: no more than one of anonymous memory"),
         "tlb_flush_page": Cost(200, f"{ASSUMED}: invlpg and the refill"),
         "tlb_flush_range": Cost(500, f"{ASSUMED}: 2.4 reloads cr3 for a range"),
         "tlb_flush_mm": Cost(500, f"{ASSUMED}: a reload of cr3"),
@@ -227,7 +229,7 @@ _INSTRUCTIONS = "instructions counted on two kernels that share page tables, 6.0
 _FORK, _FORK_TABLE, _FORK_PTE = 67_000, 1_800, 100
 _FIRST_WRITE, _COW_COPY, _COW_REUSE, _ZERO_READ = 1_800, 2_500, 800, 650
 _AROUND = 3_500
-_EXIT_SHARED, _EXIT_OWNED = 100, 260
+_EXIT_SHARED, _EXIT_OWNED, _EXIT_FILE, _EXIT_SHM = 100, 260, 230, 1_200
 _SPAWN = 500_000
 _HUGE_WRITE, _HUGE_SPLIT, _HUGE_REUSE, _HUGE_GONE, _HUGE_ZAP = 222_000, 17_300, 1_300, 6_900, 700
 
@@ -307,6 +309,8 @@ X86_64_2025 = CostModel(
         "huge_split": Cost(_HUGE_SPLIT - _COW_COPY, f"{_HOST}: 17.3 us a first write to a huge page that others map, less the copy of a page"),
         "huge_zapped": Cost(_HUGE_ZAP - _REFERENCE_25 - _COUNT_25, f"{_HOST}: 1 us of exit for a huge page that others hold too, less its table, the reference and the count"),
         "huge_changed_mprotect": Cost(200, f"{_HOST}: 0.2 us a huge page that mprotect changes"),
+        "file_ptes_zapped": Cost(_EXIT_FILE - _EXIT_SHARED, f"{_HOST}: 0.17 to 0.3 us of exit for a page of a file, 0.1 us for an anonymous one that others hold too"),
+        "shm_pages_freed": Cost(_EXIT_SHM - _EXIT_FILE - (_EXIT_OWNED - _EXIT_SHARED) - _REFERENCE_25, f"{_HOST}: 1.2 us of the last exit for a page of shared memory, less what clearing its pte and freeing an anonymous page take, and the object's reference (assumed)"),
         "tlb_flush_page": Cost(_FLUSH_25, f"{_HOST}: 0.8 us a write that reuses its page, less a fault that flushes nothing"),
         "tlb_flush_range": Cost(300, f"{ASSUMED}: a few invlpg, or a reload of cr3"),
         "tlb_flush_mm": Cost(300, f"{ASSUMED}: a reload of cr3"),

@@ -50,9 +50,8 @@ _CHAINS = {"rmap_added": "refs_taken", "rmap_removed": "refs_dropped"}
 _LIMITS = (
     "Priced are memory management and one fixed amount for each fork, exec, exit and mapping, as the processor that does "
     "them spends it while it does nothing else. Not priced are the programs' other system calls, waiting for devices and "
-    "locks, other processors' part of a TLB flush, and distant memory. Caches are in the numbers as they were. Freeing a "
-    "page of a file or of shared memory is priced like an anonymous one, and takes more; so does a vma that was written, "
-    "which is priced like any other."
+    "locks, other processors' part of a TLB flush, and distant memory. Caches are in the numbers as they were. A "
+    "vma that was written takes more to copy than another, and is priced like any."
 )
 
 

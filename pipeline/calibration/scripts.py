@@ -78,13 +78,10 @@ def _dense(pages: int) -> Iterator[tuple[str, Script]]:
 
 def _files(pages: int) -> Iterator[tuple[str, Script]]:
     """Yield memory that a file or an object backs; the probe's files have 16,384 pages."""
-    yield (
-        f"shared.{pages}",
-        [region("shanon", pages), touch("A", "write", pages), "A fork B", "B exit", "A exit"],
-    )
+    tail = ["A fork B", touch("B", "read", pages), "B exit", "A exit"]
+    yield f"shared.{pages}", [region("shanon", pages), touch("A", "write", pages), *tail]
     if pages < 16384:
-        steps = [region("filero", pages), touch("A", "read", pages), "A fork B", "B exit"]
-        yield f"file.{pages}", [*steps, "A exit"]
+        yield f"file.{pages}", [region("filero", pages), touch("A", "read", pages), *tail]
         steps = [region("filepriv", pages), touch("A", "write", pages), "A fork B", "B exit"]
         yield f"file.{pages}_private", [*steps, "A exit"]
 

@@ -77,6 +77,7 @@ FAULTS_HUGE_REUSE, HUGE_SPLIT = _word("faults_huge_reuse"), _word("huge_split")
 HUGE_ALLOCATED, HUGE_FREED = _word("huge_pages_allocated"), _word("huge_pages_freed")
 HUGE_COPIED_FORK, HUGE_ZAPPED = _word("huge_copied_fork"), _word("huge_zapped")
 HUGE_CHANGED_MPROTECT = _word("huge_changed_mprotect")
+FILES_ZAPPED, SHM_FREED = _word("file_ptes_zapped"), _word("shm_pages_freed")
 
 KIND_MMAP, KIND_MUNMAP = EVENT_KIND["mmap"], EVENT_KIND["munmap"]
 KIND_READ_FAULT, KIND_WRITE_FAULT = EVENT_KIND["read_fault"], EVENT_KIND["write_fault"]

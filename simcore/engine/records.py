@@ -10,6 +10,7 @@ from simcore.engine.count import (
     PMDS_WRITTEN,
     READ_BACK,
     REFS_DROPPED,
+    SHM_FREED,
     UPPER_ALLOCATED,
     UPPER_FREED,
 )
@@ -226,6 +227,7 @@ def shm_mapped(h: IntArray, vma: int, change: int) -> None:
         pages = h[file + FILE_CACHED]
         h[REFS_DROPPED] += pages
         h[PAGES_FREED] += pages
+        h[SHM_FREED] += pages
         h[NOW_PAGES] -= pages
         h[file + FILE_CACHED] = 0
         first = h[FILE_PAGES_AT] + h[file + FILE_FIRST] + h[file + FILE_LOW]

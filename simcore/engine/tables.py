@@ -274,6 +274,17 @@ def count_file_ptes(h: IntArray, mm: int, place: int, table: int, change: int) -
 
 
 @jit
+def file_ptes(h: IntArray, table: int) -> int:
+    """Return how many ptes of a table hold a page of a file or shm object."""
+    files = 0
+    if h[table + TABLE_EXTRA]:
+        row = h[table + TABLE_EXTRA] + FILE * h[ROW]
+        for word in range(h[ROW]):
+            files += popcount(h[row + word])
+    return files
+
+
+@jit
 def count_file_row(h: IntArray, vma: int, first: int, row: int, change: int) -> int:
     """Count ptes of a row, within a vma of a file, for or against their pages; returns the counts summed before."""
     low, high = low_index(h, vma, first), high_index(h, vma, first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcore.engine.count import (
+    FILES_ZAPPED,
     LEAF_FREED,
     PAGES_FREED,
     PMDS_WRITTEN,
@@ -20,7 +21,15 @@ from simcore.engine.mapcounts import chain_lengths, present_mapcount
 from simcore.engine.records import clear_slot, uncharge, upper_tables, upper_word
 from simcore.engine.rows import BIT, clear_row, mask, rest_of, within, words_of
 from simcore.engine.sharing import drop, separate
-from simcore.engine.tables import count_file_row, diverge, free_all, free_table, is_linked, table_at
+from simcore.engine.tables import (
+    count_file_row,
+    diverge,
+    file_ptes,
+    free_all,
+    free_table,
+    is_linked,
+    table_at,
+)
 from simcore.engine.vmas import cut, first_page, number_of, overlaps, remove_all, vma_from
 from simcore.heap import (
     CHAIN,
@@ -106,7 +115,7 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
     """Zap every table that vmas have in a range. ``what``: first page, last page + 1, DISCARD or another."""
     start, end = what[0], what[1]
     entries = h[ENTRIES]
-    whole_equal, equal_pages, equal_ptes = 0, 0, 0
+    whole_equal, equal_pages, equal_ptes, equal_files = 0, 0, 0, 0
     huge, huge_with_page, huge_pages = 0, 0, 0
     vma = vma_from(h, mm, start)
     done = -1  # places are visited once, though several vmas may touch one
@@ -140,21 +149,23 @@ def _zap_range(h: IntArray, mm: int, what: tuple[int, int, int]) -> None:
                 whole_equal += 1
                 equal_pages += h[table + TABLE_MAPPED]
                 equal_ptes += h[table + TABLE_PTES]
+                equal_files += file_ptes(h, table)
         done = max(done, last)
         vma = h[vma + VMA_NEXT]
     if whole_equal:
         h[VISITED_ZAP] += whole_equal * entries
-        _count_whole(h, mm, (whole_equal, equal_pages, equal_ptes))
+        _count_whole(h, mm, (whole_equal, equal_pages, equal_ptes, equal_files))
     if huge:
         count_zapped(h, huge, huge_with_page)
         _tables_gone(h, mm, huge, huge_pages)
 
 
 @jit
-def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int]) -> None:
-    """Count the zap of whole tables. ``sums``: tables, their pages, their ptes."""
-    tables, pages, ptes = sums
+def _count_whole(h: IntArray, mm: int, sums: tuple[int, int, int, int]) -> None:
+    """Count the zap of whole tables. ``sums``: tables, their pages, their ptes, those of files."""
+    tables, pages, ptes, files = sums
     h[ZAPPED] += ptes
+    h[FILES_ZAPPED] += files
     h[REFS_DROPPED] += pages
     h[RMAP_REMOVED] += pages if h[RMAP] else 0
     _tables_gone(h, mm, tables, pages)
@@ -192,7 +203,8 @@ def _zap_slot(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int, 
             _tables_gone(h, mm, 1, h[table + TABLE_MAPPED])
         else:
             _visit(h, vma, (first, last), what)
-            _count_whole(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES]))
+            files = file_ptes(h, table)
+            _count_whole(h, mm, (1, h[table + TABLE_MAPPED], h[table + TABLE_PTES], files))
         if equal:
             h[table + TABLE_COUNT] -= 1
         else:
@@ -320,6 +332,7 @@ def _zap_rarer(h: IntArray, mm: int, place: int, vma: int, what: tuple[int, int,
         zero = bits & h[extra + ZERO * size + word] if extra else 0
         h[file + word] = bits & h[extra + FILE * size + word] if extra else 0
         h[anon + word] = bits & ~(zero | h[file + word])
+        h[FILES_ZAPPED] += popcount(h[file + word])
         pages += popcount(bits ^ zero)
         writable += popcount(h[write + word] & bits)
         if extra:

@@ -381,4 +381,5 @@ class Machine:
             for key in [key for key in self.file_pages if key[0] == vma.file]:
                 del self.file_pages[key]
                 self.acts["refs_dropped"] += 1
+                self.acts["shm_pages_freed"] += 1
                 self.free_page()

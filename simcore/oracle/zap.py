@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simcore.oracle.huge import split, zap_huge
 from simcore.oracle.sharing import drop, indices, separate
-from simcore.oracle.state import ANON
+from simcore.oracle.state import ANON, CACHE, SHM
 
 if TYPE_CHECKING:
     from simcore.oracle.state import LeafTable, Machine, Mm, Pte, Vma
@@ -75,7 +75,9 @@ def zap(m: Machine, table: LeafTable, number: int, vma: Vma) -> None:
     for index in indices(m, number, vma):
         m.acts["ptes_visited_zap"] += 1
         if index in table.ptes:
+            pte = table.ptes[index]
             m.acts["ptes_zapped"] += 1
+            m.acts["file_ptes_zapped"] += not pte.swap and pte.page.kind in (CACHE, SHM)
             m.unmap_page(table, index)
 
 
