@@ -25,7 +25,7 @@ def unbuilt(engine):
 def test_habits__are_counted_as_they_are_done(design):
     """Refusals, counts and act vectors after every event, states now and then: to look at a state builds all there is."""
     met = 0
-    for seed in range(20 if DEEP else 2):
+    for seed in range(10 if DEEP else 2):
         recipe = Habits(1_000 * seed + list(ALL).index(design), 400, deviations=(3, 12)[seed % 2])
         pair = Pair.start(recipe.build(), ALL[design], (WIDE, SMALL)[seed % 2])
         for stop in range(1, 401):
@@ -65,5 +65,5 @@ def test_what_others_may_change__is_never_counted(design, kind, reclaims, counts
 @pytest.mark.parametrize("design", ALL)
 def test_long_habits__are_counted_as_they_are_done(design):
     """Few deviations, few looks: mms stay unbuilt for long."""
-    recipe = Habits(list(ALL).index(design), 30_000 if DEEP else 2_000, deviations=1)
+    recipe = Habits(list(ALL).index(design), 15_000 if DEEP else 2_000, deviations=1)
     assert_lockstep(recipe.build(), ALL[design], WIDE, every=1_000, recipe=recipe)

@@ -33,7 +33,7 @@ LONG = [*ONE_OF_EACH, *MILLION] if DEEP else MILLION
 def test_random_traces__are_equal_after_every_event(design, levels):
     """Random events, refused ones among them, in lockstep with a comparison after each; one trace shares memory."""
     geometry = WIDE if levels == 2 else tiny_geometry(4, levels)
-    for seed in range(8 if DEEP else 2):
+    for seed in range(4 if DEEP else 2):
         recipe = Recipe(seed, 150, shared=seed % 2 == 0)
         assert_lockstep(recipe.build(), ALL[design], geometry, recipe=recipe)
 
@@ -41,7 +41,7 @@ def test_random_traces__are_equal_after_every_event(design, levels):
 @pytest.mark.parametrize("design", ALL)
 def test_large_tables__are_equal_after_every_event(design):
     """Rows of four words, vmas that begin and end within a word and within a block of fault-around."""
-    for seed in range(8 if DEEP else 1):
+    for seed in range(3 if DEEP else 1):
         recipe = Magnified(
             Recipe(40 + seed + list(ALL).index(design), 60, tasks=4), by=32, shift=(5, 0)[seed % 2]
         )
@@ -57,11 +57,11 @@ def test_random_trace__is_equal(design):
 
 @pytest.mark.parametrize("design", LONG)
 def test_long_random_trace__is_equal(design):
-    """States, counts and act vectors every 5,000 of 50,000 events; in the deep run of 1,000,000, or of 150,000.
+    """States, counts and act vectors every 5,000 of 50,000 events; in the deep run of 1,000,000, or of 100,000.
 
     The oracle takes some ten minutes for a million, so two designs have them: one with pte_chains, one without.
     """
-    events = 50_000 if not DEEP else 1_000_000 if design in MILLION else 150_000
+    events = 50_000 if not DEEP else 1_000_000 if design in MILLION else 100_000
     recipe = Recipe(2002, events, tasks=8)
     assert_lockstep(recipe.build(), ALL[design], WIDE, every=5_000, recipe=recipe)
 

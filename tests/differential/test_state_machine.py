@@ -2,7 +2,7 @@
 
 Each rule is one kind of event; Hypothesis chooses its details through the shadow of ``traces.RandomTrace``. At the
 end the whole story runs in lockstep, compared after every fourth event, and the event that differs is searched for.
-60 stories a shipped design and 30 a hybrid; in the deep run 400 each, so more than 10,000 in all.
+60 stories a shipped design and 30 a hybrid; in the deep run 320 each, so more than 10,000 in all.
 """
 
 import pytest
@@ -118,7 +118,7 @@ class Machines(RuleBasedStateMachine):
 @pytest.mark.parametrize("design", ALL)
 def test_state_machine__engine_equals_oracle(design):
     """Whatever story Hypothesis tells, both machines agree; enough stories unshare a table."""
-    wanted = 400 if DEEP else 60 if design in DESIGNS else 30
+    wanted = 320 if DEEP else 60 if design in DESIGNS else 30
     stories: list[bool] = []
     machine = type("Machines", (Machines,), {"design": ALL[design], "stories": stories})
     run_state_machine_as_test(

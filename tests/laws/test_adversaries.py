@@ -21,7 +21,7 @@ from simcore.workloads import WORKLOADS
 from simcore.workloads.parameters import defaults
 
 QUICK = ("linux24", "phillips_mark", "linus_pmd", "odf", "cow_pte_v5", "async_fork")
-LONG = ("linux24", "linus_pmd", "mccracken_gt3", "cow_pte")  # minutes each
+LONG = ("linus_pmd", "mccracken_gt3")  # minutes each
 COSTS = FORK_COSTS + FAULT_COSTS + TOTAL_COSTS + BYTES_COSTS
 TINY = tiny_geometry()
 
