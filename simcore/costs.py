@@ -229,7 +229,7 @@ _INSTRUCTIONS = "instructions counted on two kernels that share page tables, 6.0
 _FORK, _FORK_TABLE, _FORK_PTE = 67_000, 1_800, 100
 _FIRST_WRITE, _COW_COPY, _COW_REUSE, _ZERO_READ = 1_800, 2_500, 800, 650
 _AROUND = 3_500
-_EXIT_SHARED, _EXIT_OWNED, _EXIT_FILE, _EXIT_SHM = 100, 260, 230, 1_200
+_EXIT_SHARED, _EXIT_OWNED, _EXIT_FILE, _EXIT_SHM = 100, 260, 170, 1_200
 _SPAWN = 500_000
 _HUGE_WRITE, _HUGE_SPLIT, _HUGE_REUSE, _HUGE_GONE, _HUGE_ZAP = 222_000, 17_300, 1_300, 6_900, 700
 
@@ -309,7 +309,7 @@ X86_64_2025 = CostModel(
         "huge_split": Cost(_HUGE_SPLIT - _COW_COPY, f"{_HOST}: 17.3 us a first write to a huge page that others map, less the copy of a page"),
         "huge_zapped": Cost(_HUGE_ZAP - _REFERENCE_25 - _COUNT_25, f"{_HOST}: 1 us of exit for a huge page that others hold too, less its table, the reference and the count"),
         "huge_changed_mprotect": Cost(200, f"{_HOST}: 0.2 us a huge page that mprotect changes"),
-        "file_ptes_zapped": Cost(_EXIT_FILE - _EXIT_SHARED, f"{_HOST}: 0.17 to 0.3 us of exit for a page of a file, 0.1 us for an anonymous one that others hold too"),
+        "file_ptes_zapped": Cost(_EXIT_FILE - _EXIT_SHARED, f"{_HOST}: 0.17 us of exit for a page of a file that is on the active list, 0.1 us for an anonymous one that others hold too"),
         "shm_pages_freed": Cost(_EXIT_SHM - _EXIT_FILE - (_EXIT_OWNED - _EXIT_SHARED) - _REFERENCE_25, f"{_HOST}: 1.2 us of the last exit for a page of shared memory, less what clearing its pte and freeing an anonymous page take, and the object's reference (assumed)"),
         "tlb_flush_page": Cost(_FLUSH_25, f"{_HOST}: 0.8 us a write that reuses its page, less a fault that flushes nothing"),
         "tlb_flush_range": Cost(300, f"{ASSUMED}: a few invlpg, or a reload of cr3"),

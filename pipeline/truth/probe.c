@@ -263,6 +263,8 @@ static void prepare_files(int files) {
         int fd = memfd_create("probe", 0);
         for (int i = 0; i < FILE_PAGES; i++)
             if (pwrite(fd, page, PAGE, (off_t)i * PAGE) != PAGE) die("a file to map");
+        for (int i = 0; i < 2 * FILE_PAGES; i++)  /* read twice, they are on the active list, as those of a program in use */
+            if (pread(fd, page, PAGE, (off_t)(i % FILE_PAGES) * PAGE) != PAGE) die("a file to map");
         place(fd, file_fd(file));
     }
 }
