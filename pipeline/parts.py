@@ -38,10 +38,19 @@ def encoded(table: pa.Table, study: dict[str, Any], provenance: dict[str, str]) 
 def _described(study: dict[str, Any], provenance: dict[str, str]) -> dict[Any, Any]:
     """Return the metadata of a part."""
     own = {
-        STUDY_KEY: json.dumps(study, sort_keys=True),
+        STUDY_KEY: json.dumps(_told(study), sort_keys=True),
         PROVENANCE_KEY: json.dumps(provenance, sort_keys=True),
     }
     return (row_schema().metadata or {}) | own
+
+
+def _told(study: Any) -> Any:
+    """Return a study without packed traces and listings: megabytes that plan.json has once; digests tell as much."""
+    if isinstance(study, dict):
+        return {
+            key: _told(entry) for key, entry in study.items() if not (key == "packed" and "digest" in study)
+        }
+    return [_told(entry) for entry in study] if isinstance(study, list) else study
 
 
 def write_part(

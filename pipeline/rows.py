@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pipeline.cells import Cell
     from pipeline.work import CellRow
 
-_ACT_NAMES = np.array([act.name for act in ACTS])
-_KIND_NAMES = np.array(EVENT_KINDS)
+_ACT_NAMES = pa.array([act.name for act in ACTS])
+_KIND_NAMES = pa.array(EVENT_KINDS)
 
 
 def table_of(study: str, model_version: str, done: Sequence[tuple[Cell, CellRow]]) -> pa.Table:
@@ -58,7 +58,7 @@ def _vectors(rows: Sequence[CellRow]) -> pa.Array:
     vector, act = VECTOR_TYPE.value_type, VECTOR_TYPE.value_type.field("acts").type
     acts = pa.StructArray.from_arrays(
         [
-            pa.array(_ACT_NAMES[_joined([row.act for row in rows])], pa.string()),
+            _ACT_NAMES.take(pa.array(_joined([row.act for row in rows]))),
             pa.array(_joined([row.n for row in rows])),
         ],
         fields=list(act.value_type),
@@ -66,7 +66,7 @@ def _vectors(rows: Sequence[CellRow]) -> pa.Array:
     act_starts = _offsets(_joined([np.diff(row.starts) for row in rows]))
     vectors = pa.StructArray.from_arrays(
         [
-            pa.array(_KIND_NAMES[_joined([row.kinds for row in rows])], pa.string()),
+            _KIND_NAMES.take(pa.array(_joined([row.kinds for row in rows]))),
             pa.array(_joined([row.times for row in rows])),
             pa.ListArray.from_arrays(act_starts, acts, type=act),
         ],

@@ -102,6 +102,31 @@ def test_schema__carries_units_version_study_and_provenance(filled, plan):
     assert json.loads(own[STUDY_KEY.encode()])["question"] == plan.study["question"]
 
 
+def test_rows__with_millions_of_acts_are_one_column(plan, found):
+    """Rows of processes with much memory have so many distinct faults that names of acts take 100 MB and more."""
+    times = 2_000_000 // len(found[0].act)
+    large = found[0]._replace(
+        kinds=np.tile(found[0].kinds, times),
+        times=np.tile(found[0].times, times),
+        starts=np.concatenate([[0], np.cumsum(np.tile(np.diff(found[0].starts), times))]),
+        act=np.tile(found[0].act, times),
+        n=np.tile(found[0].n, times),
+    )
+    cell = next(cell for cell in plan.cells if cell.cell_id == large.cell_id)
+    table = rows.table_of("tiny", "m", [(cell, large)])
+    small = rows.table_of("tiny", "m", [(cell, found[0])])
+    assert table["vectors"].to_pylist()[0] == small["vectors"].to_pylist()[0] * times
+
+
+def test_parts__tell_packed_traces_by_their_digest():
+    """What is packed in a study is megabytes, and once in plan.json: in a part its digest stands for it."""
+    study = {"sweep": {"file": [{"name": "make", "digest": "d1", "packed": "x" * 1_000_000}]}, "packed": 1}
+    content = parts.encoded(row_schema().empty_table(), study, MADE_BY)
+    assert len(content) < 200_000
+    told = json.loads(pq.read_schema(pa.BufferReader(content)).metadata[STUDY_KEY.encode()])
+    assert told == {"sweep": {"file": [{"name": "make", "digest": "d1"}]}, "packed": 1}
+
+
 def test_finish__puts_the_parts_together_and_says_complete(filled, plan):
     """A complete dataset has one part, the same rows as before, and a summary with their checksum."""
     before = rows.checksum(store.read(filled))
