@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipeline.study import Point, Study
 
+FORMAT = 2  # of plan.json; 1 had cells and traces as objects, and did not say so
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -198,6 +199,7 @@ def plan_document(plan: Plan, made_by: dict[str, str]) -> Iterator[str]:
     ``made_by`` says which software planned, see ``pipeline.provenance``.
     """
     head = {
+        "format": FORMAT,
         "plan_id": plan.plan_id,
         "model_version": plan.model_version,
         "provenance": made_by,
@@ -221,6 +223,15 @@ def plan_from(document: dict[str, Any]) -> Plan:
     KeyError, TypeError, ValueError
         If the document is not one.
     """
+    if document.get("format", FORMAT) != FORMAT:
+        raise ValueError(document["format"])
     study = document["study"]
     cells = Cells(study, columns_from(document["columns"]))
     return Plan(study, document["text"], document["model_version"], cells)
+
+
+def is_of_another_version(document: Any) -> bool:
+    """Return whether a document that is no plan here is one that another version wrote."""
+    if not isinstance(document, dict) or not {"study", "model_version"} <= document.keys():
+        return False
+    return document.get("format", FORMAT) != FORMAT or "columns" not in document

@@ -12,7 +12,7 @@
 
 ``pipeline.writer`` writes it. The truth is the set of valid parts. A study that was edited continues in the same
 folder: ids are hashes of content, so rows of cells that both plans have are kept, and rows that the new plan does not
-have stay on the disk but are not read.
+have stay on the disk but are not read. What a submitted sweep has beside this is told in ``pipeline.submission``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 from pipeline import parts, rows
 from pipeline.cells import CellSet
 from pipeline.errors import DamagedPartWarning, DatasetError
-from pipeline.plan import plan_from
+from pipeline.plan import is_of_another_version, plan_from
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
 
 if TYPE_CHECKING:
@@ -178,10 +178,25 @@ def _document(folder: Path) -> dict[str, Any]:
             f"{file}: {(error.strerror or 'cannot be read').lower()}; make it readable"
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise DatasetError(
-            f"{file}: damaged, it is no plan; remove it and run the study again; rows are kept"
-        ) from None
+        raise DatasetError(f"{file}: {_no_plan(file)}") from None
     return document
+
+
+def _no_plan(file: Path) -> str:
+    """Return what is wrong with a plan that cannot be used, and what to do."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        document = None
+    if not is_of_another_version(document):
+        return "damaged, it is no plan; remove it and run the study again; rows are kept"
+    by = document.get("provenance") or {}
+    known = [by.get("forkbench", ""), f"commit {by['commit'][:12]}" if by.get("commit") else ""]
+    which = ", ".join(filter(None, known))
+    return (
+        f"written by another version of forkbench{f' ({which})' if which else ''}, whose plans have another form; run "
+        "the study again, which plans it anew and keeps the rows that still hold, or use the version that wrote it"
+    )
 
 
 def valid_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:

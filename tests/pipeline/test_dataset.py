@@ -367,6 +367,27 @@ def test_folder_without_a_plan__is_no_dataset(tmp_path, content, message):
         store.read(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"cells": [], "traces": [], "provenance": {"forkbench": "0.0.9", "commit": "0123456789abcdef"}},
+         "another version of forkbench (0.0.9, commit 0123456789ab), whose plans have another form; run the study again"),
+        ({"cells": []}, "another version of forkbench, whose plans have another form"),
+        ({"format": 99, "columns": {}}, "another version of forkbench, whose plans"),
+        ({"columns": {}}, "damaged, it is no plan; remove it and run the study again; rows are kept"),
+    ],
+)  # fmt: skip
+def test_plan_of_another_version__is_told_as_such(tmp_path, plan, document, told):
+    """An older one or a newer one is not damaged; running the study again puts a plan of this version in its place."""
+    old = {"plan_id": "0" * 32, "model_version": "0" * 32, "study": plan.study, "text": ""} | document
+    (tmp_path / store.PLAN).write_text(json.dumps(old), encoding="utf-8")
+    with pytest.raises(DatasetError) as refused:
+        store.read_plan(tmp_path)
+    assert str(refused.value).partition(": ")[2].removeprefix("written by ").startswith(told)
+    with Dataset(tmp_path, plan, MADE_BY):
+        assert store.read_plan(tmp_path).plan_id == plan.plan_id
+
+
 def test_rows_wait__at_most_a_while(tmp_path, plan, found, monkeypatch):
     """The first rows are committed at once, others when the time is over or there are many."""
     now = 1000.0
