@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline import values, yaml_marks
+from pipeline import values, yaml_files, yaml_marks
 from pipeline.errors import Fault, RefusedError, StudyError
 from simcore.acts import ACT
 from simcore.costs import COST_MODELS, UNPRICED, Cost, CostModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VERSION = 1
 _KEYS = ("forkbench_costs", "name", "prose", "limits", "machine", "costs", "object_rmap", "probe")
@@ -55,20 +57,8 @@ def load(path: Path | str) -> CostFile:
     RefusedError
         It cannot be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise RefusedError(f"{path}: is not UTF-8; a cost model is YAML; name another file") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(
-            f"{path}: cannot be read ({reason}); forkbench calibrate --out {path} writes one"
-        ) from None
-    document = yaml_marks.readings(text)[0]
-    if not document.parsed:
-        raise StudyError(str(path), document.faults)
-    place = values.Place((), document.marks, {}, list(document.faults))
-    found = _cost_file(document.data, place)
+    data, place = yaml_files.opened(path, "a cost model", f"forkbench calibrate --out {path} writes one")
+    found = _cost_file(data, place)
     if place.faults or found is None:
         raise StudyError(str(path), place.faults or [Fault("holds no cost model")])
     return found

@@ -8,15 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import ClusterError
 from pipeline.fleet import facts, mismatches
+
+if TYPE_CHECKING:
+    from pipeline.fleet import Fleet
 
 NO_WORKER_SECONDS = 60.0
 RESUME = "what is done is stored; run the same command again to resume"
 _ANSWER_SECONDS = 20.0  # that a worker may take to tell what it has
 _LOOK_SECONDS = 5.0  # between two looks at who the workers are
+_WAIT_SECONDS = 15.0  # between two lines that say that there is no worker yet
 _TICK_SECONDS = 0.5
 
 
@@ -47,15 +51,33 @@ class Nobody:
 
 
 class Crew:
-    """The workers of a cluster: who they are, and whether they are fit."""
+    """The workers of a cluster: who they are, and whether they are fit.
 
-    def __init__(self, client: Any, watcher: Watcher) -> None:
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected.
+    watcher : Watcher
+        Is told how many there are.
+    patience : float
+        Seconds without any worker after which a run is given up.
+
+    Attributes
+    ----------
+    present : list of str
+        Addresses, as of the last look.
+    threads : int
+        Of all of them, at least 1.
+    """
+
+    def __init__(self, client: Any, watcher: Watcher, patience: float = NO_WORKER_SECONDS) -> None:
         self.client = client
         self.watcher = watcher
+        self.patience = patience
         self.threads = 1
         self._checked: set[str] = set()
         self._looked = float("-inf")
-        self._present = 0
+        self.present: list[str] = []
 
     def muster(self) -> None:
         """Wait for the first worker, and check all there are.
@@ -65,48 +87,60 @@ class Crew:
         ClusterError
             If there is none in time, or one is not fit.
         """
-        began = time.monotonic()
+        began = told = time.monotonic()
         while not self.look(always=True):
-            if time.monotonic() - began > NO_WORKER_SECONDS:
+            now = time.monotonic()
+            if now - began > self.patience:
                 raise ClusterError(
-                    f"the cluster has had no worker for {NO_WORKER_SECONDS:.0f} s; start some with 'dask worker', which "
-                    f"have to have this version of forkbench installed; {RESUME}"
+                    f"the cluster has had no worker for {self.patience:.0f} s; start some with 'dask worker', or "
+                    "see whether their jobs still queue (wait_seconds of --cluster); they have to have this version of "
+                    f"forkbench installed; {RESUME}"
+                )
+            if now - told > _WAIT_SECONDS:
+                told = now
+                self.watcher.say(
+                    f"no worker yet after {now - began:.0f} s; waiting up to {self.patience:.0f} s"
                 )
             time.sleep(_TICK_SECONDS)
 
     def look(self, *, always: bool = False) -> int:
         """Return how many workers there are, looking again if it is time to; those that are new are checked."""
         if not always and time.monotonic() - self._looked < _LOOK_SECONDS:
-            return self._present
+            return len(self.present)
         self._looked = time.monotonic()
         try:
             there: dict[str, int] = self.client.nthreads()
         except (OSError, TimeoutError):
             there = {}
-        self._present = len(there)
+        self.present = list(there)
         self.threads = max(1, sum(there.values()))
-        self.watcher.working(self._present)
+        self.watcher.working(len(there))
         self._check([address for address in there if address not in self._checked])
-        return self._present
+        return len(there)
 
-    def _asked(self, addresses: list[str]) -> dict[str, Any]:
-        """Return what workers tell of themselves; nothing if they do not answer, for Dask would wait for ever."""
+    def ask(
+        self, addresses: list[str], function: Any, *arguments: Any, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Return what a function returns on workers, or the exception that it raises; by address.
+
+        Those that do not answer in time are left out, for Dask would wait for ever.
+        """
         told: dict[str, Any] = {}
 
         def ask() -> None:
             with suppress(OSError):
-                told.update(self.client.run(facts, workers=addresses, on_error="return"))
+                told.update(self.client.run(function, *arguments, workers=addresses, on_error="return"))
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
-        asking.join(_ANSWER_SECONDS)
+        asking.join(_ANSWER_SECONDS if seconds is None else seconds)
         return dict(told)
 
     def _check(self, addresses: list[str]) -> None:
         """Refuse workers that would not do as the driver does."""
         if not addresses:
             return
-        told = self._asked(addresses)
+        told = self.ask(addresses, facts)
         # A worker that has just gone cannot answer, which is no fault of its software.
         found = {address: answer for address, answer in told.items() if not isinstance(answer, OSError)}
         wrong = mismatches(facts(), found)
@@ -118,3 +152,8 @@ class Crew:
                 f"has (simulator and versions have to be equal), restart them, and run again; {RESUME}"
             )
         self._checked.update(found)
+
+
+def patience_of(fleet: Fleet) -> float:
+    """Return for how many seconds a fleet may be without any worker: jobs of a batch system may have to queue."""
+    return NO_WORKER_SECONDS if fleet.cluster is None else fleet.cluster.wait_seconds

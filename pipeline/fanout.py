@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from distributed import CancelledError, KilledWorker, get_worker
 
 from pipeline.cluster import WORKER_DEATHS, connected
-from pipeline.crew import NO_WORKER_SECONDS, RESUME, Crew, Nobody
+from pipeline.crew import RESUME, Crew, Nobody, patience_of
 from pipeline.errors import ClusterError, counted
 from pipeline.work import CellFailure, Reply, run_batch, warm_up
 
@@ -78,7 +78,7 @@ def run_jobs(
     watching = watcher or Nobody()
     try:
         with connected(fleet) as client:
-            crew = Crew(client, watching)
+            crew = Crew(client, watching, patience_of(fleet))
             crew.muster()
             _Sweep(crew, jobs, fleet.timeout, deliver).run(stopped)
     except (OSError, CancelledError) as error:  # what a dataset's disk refuses comes as a DatasetError
@@ -217,9 +217,9 @@ class _Sweep:
             raise ClusterError(f"the connection to the scheduler is closed; is it still there? {RESUME}")
         if self._crew.look():
             self._manned = now
-        elif now - self._manned > NO_WORKER_SECONDS:
+        elif now - self._manned > self._crew.patience:
             raise ClusterError(
-                f"there has been no worker for {NO_WORKER_SECONDS:.0f} s; the machine may be out of memory or "
+                f"there has been no worker for {self._crew.patience:.0f} s; the machine may be out of memory or "
                 f"processes, or the scheduler is gone; {RESUME}, perhaps with fewer --workers"
             )
         silent = now - max(self._seen, self._told)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.provenance import version_of
 from simcore.sources import source_digest
@@ -23,6 +23,30 @@ EQUAL = ("simulator", "forkbench", "python", "numpy", "numba", "distributed")
 _PACKAGES = ("forkbench", "numpy", "numba", "distributed")
 
 
+class ClusterSpec(NamedTuple):
+    """A cluster that is to be started for a run and ended with it.
+
+    Parameters
+    ----------
+    file : str
+        That says so, for messages.
+    kind : str
+        See ``pipeline.cluster_files``.
+    workers : int
+        Worker processes to ask for.
+    wait_seconds : float
+        That workers may take to come, as jobs may have to queue.
+    parameters : dict
+        Of the cluster's constructor.
+    """
+
+    file: str
+    kind: str
+    workers: int
+    wait_seconds: float
+    parameters: dict[str, Any]
+
+
 class Fleet(NamedTuple):
     """Where batches are run.
 
@@ -36,17 +60,21 @@ class Fleet(NamedTuple):
         A file that ``dask scheduler --scheduler-file`` wrote, which has the address; "" for none.
     timeout : float or None
         Seconds that one cell may take; its worker is ended then, and the cell has failed.
+    cluster : ClusterSpec or None
+        What to start instead of a local cluster.
     """
 
     workers: int
     scheduler: str = ""
     scheduler_file: str = ""
     timeout: float | None = None
+    cluster: ClusterSpec | None = None
 
     @property
     def remote(self) -> bool:
-        """Whether the cluster is there already."""
-        return bool(self.scheduler or self.scheduler_file)
+        """Whether the workers may be on other machines."""
+        started = self.cluster is not None and self.cluster.kind != "local"
+        return bool(self.scheduler or self.scheduler_file or started)
 
 
 def facts() -> dict[str, str]:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tiny_study import TINY_CELLS
@@ -104,7 +98,7 @@ def test_force__compares_with_the_rows_that_are_there(write_study, tmp_path, mon
     ("arguments", "message"),
     [
         (["--scheduler", "tcp://a:1", "--workers", "2"], "--workers starts workers here, --scheduler uses a cluster's"),
-        (["--scheduler", "tcp://a:1", "--scheduler-file", "b"], "name two schedulers; one runs a sweep"),
+        (["--scheduler", "tcp://a:1", "--scheduler-file", "b"], "name several clusters; one runs a sweep"),
         (["--scheduler", "nowhere"], "--scheduler nowhere: no address of a scheduler; write its host and port"),
         (["--scheduler", "http://host:80"], "--scheduler http://host:80: no address of a scheduler"),
         (["--scheduler-file", "nowhere.json"], "--scheduler-file nowhere.json: no such file or directory; name"),
@@ -225,51 +219,3 @@ def test_timeout__fails_the_cell_alone(write_study):
     failures = [failure for reply in replies for failure in reply.failures]
     assert [(failure.cell_id, failure.cause) for failure in failures] == [(slow.cells[0][0], "Timeout")]
     assert sum(len(reply.rows) for reply in replies) == TINY_CELLS - 4
-
-
-@pytest.fixture
-def certificates(tmp_path):
-    """Return Dask's settings for TLS with a certificate of our own."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-keyout", key, "-out", certificate, *subject]
-    subprocess.run(made, check=True, capture_output=True)
-    known = {"CA_FILE": certificate, "REQUIRE_ENCRYPTION": "true"}
-    known |= {f"{role}__{what}": path for role in ("SCHEDULER", "WORKER", "CLIENT")
-              for what, path in (("CERT", certificate), ("KEY", key))}  # fmt: skip
-    encryption = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": known.pop("REQUIRE_ENCRYPTION")}
-    return encryption | {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(path) for name, path in known.items()}
-
-
-@pytest.mark.skipif(not DEEP, reason="starts a scheduler and two workers; run with HYPOTHESIS_PROFILE=deep")
-def test_real_cluster__over_tls_from_another_folder(write_study, tmp_path, certificates):
-    """Dask's own commands start a scheduler and two workers; a study run there has the rows that it has here."""
-    environment, dask = os.environ | certificates, Path(sys.executable).with_name("dask")
-    file = tmp_path / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    started = [
-        subprocess.Popen([dask, "scheduler", "--protocol", "tls", "--port", "0", "--no-dashboard",
-                          "--scheduler-file", file], **quiet),
-        *(subprocess.Popen([dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard",
-                            "--protocol", "tls"], **quiet) for _ in range(2)),
-    ]  # fmt: skip
-    try:
-        while not file.exists():
-            time.sleep(0.1)
-        address = json.loads(file.read_text(encoding="utf-8"))["address"]
-        assert address.startswith("tls://")
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        command = [sys.executable, "-m", "pipeline.cli", "run", write_study(), "--scheduler", address]
-        done = subprocess.run(
-            command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait()
-    here = run_study(load_study(write_study()), tmp_path / "here", 0, quiet=True)
-    assert f"checksum: {here.checksum}" in done.stdout
