@@ -24,6 +24,7 @@ from pipeline.footprints.command import footprints
 from pipeline.listing_commands import designs, populations, reference, tree, workloads
 from pipeline.run_command import run
 from pipeline.study_options import default_results, load, results_option, sets_option, study_argument
+from pipeline.submit_commands import cancel, logs, submit
 from pipeline.traces.command import trace
 from pipeline.truth.command import validate
 
@@ -56,7 +57,7 @@ def commands() -> None:
 __all__ = ["FAILED", "OUR_FAULT", "REFUSED", "commands", "main"]
 
 _OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
-_OF_SWEEPS = (run,)
+_OF_SWEEPS = (run, submit, logs, cancel)
 _OF_DATASETS = (status, verify, export, compare)
 _LISTINGS = (designs, adversary, workloads, populations, reference, tree)
 for _command in (*_OF_SWEEPS, *_OF_MACHINES, *_OF_DATASETS, *_LISTINGS):

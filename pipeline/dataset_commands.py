@@ -19,24 +19,37 @@ if TYPE_CHECKING:
 WRONG = 1  # exit code: the dataset is not complete, or not sound
 
 _dataset = click.argument("dataset", type=click.Path(path_type=Path))
+_submission = click.argument("dataset", metavar="DATASET|ID")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
-@_dataset
+@_submission
 @_json
-def status(dataset: Path, *, as_json: bool) -> None:
-    """Tell how far a dataset is: cells done, failed and left, who writes it. Needs no cluster.
+def status(dataset: str, *, as_json: bool) -> None:
+    """Tell how far a dataset is: cells done, failed and left, who writes it, and its driver if it was submitted.
 
-    Exit code 0: complete; 1: cells failed or are left.
+    Needs no cluster. Exit code 0: complete; 1: cells failed or are left.
     """
+    from pipeline.submission import dataset_of
+
+    facts = _facts(dataset_of(dataset))
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_status_lines(facts)))
+    if not facts["complete"]:
+        sys.exit(WRONG)
+
+
+def _facts(dataset: Path) -> dict[str, Any]:
+    """Return a dataset's state as plain data."""
     from pipeline import store
+    from pipeline.submission import read_record
 
     state = store.status(dataset)
     failed = Counter(failure["cause"] for failure in state.failures)
     left = state.planned - state.done - failed.total()
     files = sorted(dataset.glob("part-*.parquet"))
-    facts: dict[str, Any] = {
+    record = read_record(dataset)
+    return {
         "study": state.study,
         "planned": state.planned,
         "done": state.done,
@@ -48,10 +61,8 @@ def status(dataset: Path, *, as_json: bool) -> None:
         "parts": len(files),
         "bytes": sum(file.stat().st_size for file in files),
         "unreadable": state.unreadable,
+        "submission": None if record is None else record._asdict(),
     }
-    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_status_lines(facts)))
-    if not state.complete:
-        sys.exit(WRONG)
 
 
 def _status_lines(facts: dict[str, Any]) -> list[str]:
@@ -64,12 +75,25 @@ def _status_lines(facts: dict[str, Any]) -> list[str]:
     lines += [f"  failed, {cause}: {count:,}" for cause, count in sorted(facts["causes"].items())]
     writer = facts["writer"]
     lines.append(f"writer: {f'process {writer} is writing it' if writer else 'none; nobody writes it now'}")
+    if facts["submission"] is not None:
+        lines.append(f"driver: {_driver(facts['submission'], writer)}")
     lines.append(f"stored: {byte_size(facts['bytes'])} in {counted(facts['parts'], 'part')}")
     if facts["left"] and not writer:
         lines.append("next:   run the study again to go on")
     elif facts["failed"] and not writer:
         lines.append("next:   forkbench run STUDY --retry-failed tries what failed again")
     return lines
+
+
+def _driver(record: dict[str, Any], writer: int | None) -> str:
+    """Return what became of the driver of a submitted sweep."""
+    who = f"submission {record['id']}, process {record['process']} on {record['host']}, begun {record['begun']} UTC"
+    if record["ended"]:
+        told = f"; forkbench logs {record['id']} tells why" if record["code"] else ""
+        return f"{who}, ended {record['ended']} UTC with exit code {record['code']}{told}"
+    if writer == record["process"]:
+        return f"{who}, is running"
+    return f"{who}, is gone without a word; the same forkbench submit replaces it"
 
 
 @click.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from pipeline import store
+from pipeline import store, submission
 from pipeline.cells import CellSet
 from pipeline.errors import InterruptedRunError, RefusedError, counted
 from pipeline.fleet import Fleet
@@ -119,24 +119,33 @@ def run_study(
     start = time.perf_counter()
     plan = make_plan(study, model_version())
     with Dataset(path, plan, provenance()) as dataset:
-        before = dataset.done.copy()
-        failures = [] if orders.retry_failed or orders.force else _known_failures(dataset)
-        skipped = len(failures)
-        settled = CellSet(plan.cells) if orders.force else before.copy()
-        settled.add(failure.cell_id for failure in failures)
-        found = CellSet(plan.cells)
-        jobs = jobs_of(plan, settled)
-        if len(jobs):
-            run = _Run(dataset, failures, found, orders)
-            try:
-                run.simulate(
-                    jobs, Fleet(fleet) if isinstance(fleet, int) else fleet, len(settled), quiet=quiet
-                )
-            except RefusedError:  # the cluster or the user ended it: what failed so far is known next time
-                dataset.note_failures(sorted(failures))
-                raise
-        failures = sorted(failure for failure in failures if failure.cell_id not in dataset.done)
-        summary = dataset.finish(failures)
+        outcome = run_in(dataset, fleet, orders, quiet=quiet)
+    return outcome._replace(seconds=time.perf_counter() - start)
+
+
+def run_in(
+    dataset: Dataset, fleet: Fleet | int, orders: Orders = _NOTHING_ELSE, *, quiet: bool = False
+) -> Outcome:
+    """Simulate what is left of a dataset whose lock is held, as ``run_study`` does."""
+    start = time.perf_counter()
+    submission.forget_wish(dataset.path)
+    plan, before = dataset.plan, dataset.done.copy()
+    failures = [] if orders.retry_failed or orders.force else _known_failures(dataset)
+    skipped = len(failures)
+    settled = CellSet(plan.cells) if orders.force else before.copy()
+    settled.add(failure.cell_id for failure in failures)
+    found = CellSet(plan.cells)
+    jobs = jobs_of(plan, settled)
+    if len(jobs):
+        run = _Run(dataset, failures, found, orders)
+        try:
+            run.simulate(jobs, Fleet(fleet) if isinstance(fleet, int) else fleet, len(settled), quiet=quiet)
+        except RefusedError:  # the cluster or the user ended it: what failed so far is known next time
+            dataset.note_failures(sorted(failures))
+            raise
+    failures = sorted(failure for failure in failures if failure.cell_id not in dataset.done)
+    summary = dataset.finish(failures)
+    submission.forget_wish(dataset.path)
     left = len(plan.cells) - len(dataset.done) - len(failures)
     seconds = time.perf_counter() - start
     again = before.less(found)
@@ -188,8 +197,10 @@ class _Run:
             def deliver(reply: Reply) -> None:
                 self._take(reply, teller)
 
+            cancelled = self._cancelled(teller)
+
             def enough() -> bool:
-                return stopped() or self._too_many()
+                return stopped() or self._too_many() or cancelled()
 
             if not fleet.remote:
                 warm_up()  # once, before workers start: they load what this compiles
@@ -211,6 +222,20 @@ class _Run:
             teller.say(
                 f"stopping after {counted(self._failed, 'failure')} (--maxfail): what runs is finished and stored"
             )
+
+    def _cancelled(self, teller: Teller) -> Callable[[], bool]:
+        """Return a function that says whether somebody cancelled the run; the first time it tells the user."""
+        wish = submission.wish_to_stop(self._dataset.path)
+        told = False
+
+        def cancelled() -> bool:
+            nonlocal told
+            if wish() and not told:
+                told = True
+                teller.say("cancelled: what runs is finished and stored")
+            return told
+
+        return cancelled
 
     def _too_many(self) -> bool:
         """Return whether as many cells have failed as may."""

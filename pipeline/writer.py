@@ -46,6 +46,8 @@ class Dataset:
 
     Attributes
     ----------
+    plan : Plan
+        What is to be run.
     done : CellSet
         The planned cells that have a row on the disk.
     notes : list of str
@@ -56,7 +58,7 @@ class Dataset:
         self.path = path
         self.done = CellSet(plan.cells)
         self.notes: list[str] = []
-        self._plan = plan
+        self.plan = plan
         self._made_by = made_by
         self._waiting: list[CellRow] = []
         # The first rows are committed at once: a disk that refuses is noticed early.
@@ -124,29 +126,29 @@ class Dataset:
         """Write the plan once; if another plan is there, set that one aside."""
         file = self.path / store.PLAN
         if parts.write_new(self.path, store.PLAN, self._document()):
-            parts.replace(self.path, store.STUDY, self._plan.text.encode())
+            parts.replace(self.path, store.STUDY, self.plan.text.encode())
             return
         try:
             before = store.read_plan(self.path)
         except DatasetError:
             before = None
-        if before is not None and before.study["name"] != self._plan.study["name"]:
+        if before is not None and before.study["name"] != self.plan.study["name"]:
             raise DatasetError(
-                f"{self.path}: holds the study {before.study['name']!r}, not {self._plan.study['name']!r}; "
+                f"{self.path}: holds the study {before.study['name']!r}, not {self.plan.study['name']!r}; "
                 "a dataset has one study; name another folder with --results"
             )
-        if before is not None and (before.plan_id, before.study) == (self._plan.plan_id, self._plan.study):
+        if before is not None and (before.plan_id, before.study) == (self.plan.plan_id, self.plan.study):
             return
-        if before is not None and before.plan_id != self._plan.plan_id:
+        if before is not None and before.plan_id != self.plan.plan_id:
             self._before = before
             parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
         parts.remove(self.path, [self.path / store.COMPLETE])
         parts.replace(self.path, store.PLAN, self._document())
-        parts.replace(self.path, store.STUDY, self._plan.text.encode())
+        parts.replace(self.path, store.STUDY, self.plan.text.encode())
 
     def _document(self) -> Iterator[bytes]:
         """Yield the plan as it is written."""
-        return map(str.encode, plan_document(self._plan, self._made_by))
+        return map(str.encode, plan_document(self.plan, self._made_by))
 
     def _resume(self) -> None:
         """Find out which cells are done; set damaged parts aside."""
@@ -167,9 +169,9 @@ class Dataset:
     def _difference(self, before: Plan, unread: int) -> str:
         """Return what it means that another plan was there; ``unread`` rows are not of this one."""
         why = "the study was edited"
-        if before.model_version != self._plan.model_version:
-            why = f"the simulator changed (from {before.model_version[:8]} to {self._plan.model_version[:8]})"
-        missing = counted(len(self._plan.cells) - len(self.done), "cell")
+        if before.model_version != self.plan.model_version:
+            why = f"the simulator changed (from {before.model_version[:8]} to {self.plan.model_version[:8]})"
+        missing = counted(len(self.plan.cells) - len(self.done), "cell")
         return (
             f"{why}: {missing} to simulate, {len(self.done):,} with a row from before; {counted(unread, 'row')} of "
             "cells that are no longer asked for (on the disk but not read)"
@@ -195,7 +197,7 @@ class Dataset:
         if not self._waiting:
             return
         table = rows.sorted_unique(
-            rows.table_of(self._plan.study["name"], self._plan.model_version, self._with_cells())
+            rows.table_of(self.plan.study["name"], self.plan.model_version, self._with_cells())
         )
         again = self.done.mask[self.done.cells.numbers(table["cell_id"].to_pylist())]
         if again.any():
@@ -238,7 +240,7 @@ class Dataset:
         """Write rows as a part."""
         if not len(table):
             return
-        content = parts.encoded(table, self._plan.study, self._made_by)
+        content = parts.encoded(table, self.plan.study, self._made_by)
         try:
             parts.write_new(self.path, parts.part_name(content), content)
         except OSError as error:
@@ -252,7 +254,7 @@ class Dataset:
             self.note_failures(failures)
             found = rows.Checksum()
             files = parts.part_files(self.path)
-            if len(self.done) < len(self._plan.cells):
+            if len(self.done) < len(self.plan.cells):
                 self._pass(files, found)
                 return found.digest()
             if len(files) > 1 and self._ours(files):
@@ -277,7 +279,7 @@ class Dataset:
 
     def _summarise(self, checksum: str) -> None:
         """Say that every planned cell has its row."""
-        summary = {"plan_id": self._plan.plan_id, "cells": len(self.done), "checksum": checksum}
+        summary = {"plan_id": self.plan.plan_id, "cells": len(self.done), "checksum": checksum}
         parts.replace(self.path, store.COMPLETE, json.dumps(summary, indent=1).encode())
 
     def note_failures(self, failures: Sequence[CellFailure]) -> None:
@@ -307,5 +309,5 @@ class Dataset:
                 checksum.add(self._planned(table))
                 yield table
 
-        name = parts.write_part(self.path, passing(), self._plan.study, self._made_by)
+        name = parts.write_part(self.path, passing(), self.plan.study, self._made_by)
         parts.remove(self.path, [file for file in files if file.name != name])

@@ -9,9 +9,10 @@ import shutil
 
 import pyarrow as pa
 import pytest
+from asking import asked
 from tiny_study import TINY_CELLS
 
-from pipeline import analysis, cli, parts, store
+from pipeline import analysis, parts, store
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.schema import row_schema
@@ -43,15 +44,6 @@ def dataset(made, tmp_path):
     """Return a copy of it that a test may damage."""
     shutil.copytree(made, tmp_path / "tiny")
     return tmp_path / "tiny"
-
-
-def asked(capsys, *arguments):
-    """Return exit code and output of a command."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([*map(str, arguments)])
-    told = capsys.readouterr()
-    assert "Traceback" not in told.err
-    return ended.value.code, told.out + told.err
 
 
 def wrong(folder, sample=3):
