@@ -39,7 +39,7 @@ LATENCY_OF: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in EVENT_KINDS}
     "fault": ("read_fault", "write_fault"),
 }
 QUANTILES: tuple[float, ...] = (0.5, 0.99, 0.999, 1.0)
-_SLICE_ROWS = 2_000
+SLICE_ROWS = 2_000
 
 
 class Entries(NamedTuple):
@@ -171,16 +171,30 @@ def timed(
     if isinstance(source, pd.DataFrame):
         return iter([_timed(source, chosen, event)])
     table = source if isinstance(source, pa.Table) else store.read(source)
-    slices = (table.slice(start, _SLICE_ROWS) for start in range(0, len(table), _SLICE_ROWS))
+    slices = (table.slice(start, SLICE_ROWS) for start in range(0, len(table), SLICE_ROWS))
     return (_timed_rows(part, chosen, event) for part in slices)
 
 
 def _timed_rows(part: pa.Table, model: CostModel, event: str) -> pd.DataFrame:
-    """Return what ``_timed`` does of some rows, without a column for each act: most acts of a vector are zero.
+    """Return what ``_timed`` does of some rows, without a column for each act: most acts of a vector are zero."""
+    row, kind, ns, times = vector_times(part, model)
+    wanted = np.isin(kind, kinds_of(event))
+    identity: pd.DataFrame = part.select(["cell_id", "design"]).to_pandas(use_threads=False)
+    found = identity.take(row[wanted]).reset_index(drop=True)
+    return found.assign(ns=ns[wanted], times=times[wanted])
+
+
+def kinds_of(event: str) -> list[int]:
+    """Return the indices in EVENT_KINDS of what an event takes."""
+    return [EVENT_KINDS.index(kind) for kind in LATENCY_OF[event]]
+
+
+def vector_times(part: pa.Table, model: CostModel) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
+    """Return row (from 0), kind (index in EVENT_KINDS), ns and times of each vector of some rows.
 
     Acts are stored in the order of ACTS and added in it, so the times are those of ``priced``, to the last bit.
     """
-    identity: pd.DataFrame = part.select(["cell_id", "design"]).to_pandas(use_threads=False)
+    identity: pd.DataFrame = part.select(["design"]).to_pandas(use_threads=False)
     study = json.loads((part.schema.metadata or {}).get(STUDY_KEY.encode(), "{}"))
     identity.attrs = {OWN: study.get(OWN, {})}
     kept = by_rmap(identity)
@@ -188,13 +202,10 @@ def _timed_rows(part: pa.Table, model: CostModel, event: str) -> pd.DataFrame:
     which: IntArray = np.zeros(len(identity), np.int64)
     for number, mine in enumerate(kept.values()):
         which[mine] = number
-    identity.attrs = {}
     flat = _flatten(part["vectors"].combine_chunks())
     cost = np.maximum(costs[which[flat.row[flat.vector]], flat.act], 0.0)
-    ns = np.bincount(flat.vector, flat.n * cost, minlength=len(flat.row))
-    wanted = np.isin(flat.kind, [EVENT_KINDS.index(kind) for kind in LATENCY_OF[event]])
-    found = identity.take(flat.row[wanted]).reset_index(drop=True)
-    return found.assign(ns=ns[wanted], times=flat.times[wanted])
+    ns: FloatArray = np.bincount(flat.vector, flat.n * cost, minlength=len(flat.row)).astype(np.float64)
+    return flat.row, flat.kind, ns, flat.times
 
 
 def _timed(long: pd.DataFrame, model: CostModel, event: str) -> pd.DataFrame:
@@ -247,8 +258,8 @@ def weighted_quantiles(values: FloatArray, times: IntArray, q: Sequence[float]) 
 def _slices(column: pa.ChunkedArray) -> Iterator[tuple[pa.ListArray, Entries]]:
     """Yield the vectors of a few thousand rows at a time, so that big datasets fit in memory."""
     for chunk in column.chunks:
-        for start in range(0, len(chunk), _SLICE_ROWS):
-            part = chunk.slice(start, _SLICE_ROWS)
+        for start in range(0, len(chunk), SLICE_ROWS):
+            part = chunk.slice(start, SLICE_ROWS)
             yield part, _flatten(part)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -26,66 +26,6 @@ class Interval(NamedTuple):
 
     low: float
     high: float
-
-
-class Spread(NamedTuple):
-    """How the ratios of one design to another lie over listings.
-
-    Parameters
-    ----------
-    listings : int
-        How many there are, at least 1.
-    median, p10, p90 : float
-        Quantiles over listings, linear between neighbours.
-    interval : Interval or None
-        Of the median, see ``resampled``; None for a single listing, of which nothing can be drawn again.
-    worst : str or None
-        The listing with the highest ratio, the first by name among equals; None if all several are alike.
-    highest : float
-        The highest ratio.
-    losing : float
-        Share of the listings above the limit.
-    losing_interval : Interval or None
-        Of that share, see ``share_bounds``; None for a single listing.
-    """
-
-    listings: int
-    median: float
-    p10: float
-    p90: float
-    interval: Interval | None
-    worst: str | None
-    highest: float
-    losing: float
-    losing_interval: Interval | None
-
-
-def spread(ratios: Mapping[str, float], limit: float) -> Spread:
-    """Return how ratios lie over listings, whatever their order.
-
-    Parameters
-    ----------
-    ratios : mapping of str to float
-        Listing -> finite ratio; at least one.
-    limit : float
-        A ratio above it is a loss.
-    """
-    values = np.sort(np.array(list(ratios.values()), np.float64))
-    lost = int((values > limit).sum())
-    p10, median, p90 = np.quantile(values, [0.1, 0.5, 0.9]).tolist()
-    several = len(values) > 1
-    alike = several and values[0] == values[-1]
-    return Spread(
-        listings=len(values),
-        median=median,
-        p10=p10,
-        p90=p90,
-        interval=resampled(values, [0.5])[0] if several else None,
-        worst=None if alike else min(ratios, key=lambda name: (-ratios[name], name)),
-        highest=float(values[-1]),
-        losing=lost / len(values),
-        losing_interval=share_bounds(lost, len(values)) if several else None,
-    )
 
 
 def resampled(values: npt.NDArray[np.float64], quantiles: Sequence[float]) -> list[Interval]:

@@ -144,17 +144,32 @@ def lines(axes: Axes, data: pd.DataFrame, x: str, y: str, looks: Mapping[str, Lo
     label_ends(axes, {str(name): float(height) for name, height in last.items()}, looks)
 
 
-def falling(axes: Axes, data: pd.DataFrame, designs: Mapping[str, Look]) -> None:
-    """Draw, for each design, the share of ``times`` whose ``us`` is longer, on logarithmic scales."""
-    for design, chosen in designs.items():
+def falling(
+    axes: Axes, data: pd.DataFrame, designs: Mapping[str, Look], supported: Mapping[str, float]
+) -> None:
+    """Draw, for each design, the share of ``times`` whose ``us`` is longer, on logarithmic scales.
+
+    Shares below ``supported`` of a design are drawn thin: they are those of these events and stand for no others.
+    """
+    data = data[data["design"].isin(designs)]
+    rarest = 1 / data.groupby("design")["times"].sum().max()
+    bottom = min(rarest, 0.1)
+    places = data.loc[data["us"] > 0, "us"]
+    ends = (places.min() / 1.15, places.max() * 1.15) if len(places) else (0.1, 1.0)
+    for number, (design, chosen) in enumerate(designs.items()):
         mine = data[data["design"] == design]
-        sns.ecdfplot(x=mine["us"], weights=mine["times"], complementary=True, color=chosen.colour, ax=axes)
-        axes.lines[-1].set_linestyle(_line_style(chosen))
-    layer(dict(zip(designs, axes.lines, strict=True)))
-    rarest = 1 / data[data["design"].isin(designs)].groupby("design")["times"].sum().max()
-    axes.set(xscale="log", yscale="log", ylim=(min(rarest, 0.1), 1.3))
-    low, high = axes.get_xlim()
-    axes.set_xlim(low / 1.15, high * 1.15)
+        longer = 1 - mine["times"].cumsum().to_numpy() / mine["times"].sum()
+        us = np.concatenate([[ends[0]], np.maximum(mine["us"], ends[0])])
+        height = np.concatenate([[1.0], np.where(longer > rarest / 2, longer, bottom / 2)])
+        sure = int((height >= supported[design] - 1e-12).sum())
+        width = _WIDEST - number * (_WIDEST - _NARROWEST) / max(1, len(designs) - 1)
+        look: Any = {"color": chosen.colour, "linestyle": _line_style(chosen), "zorder": 2 + number / 100}
+        axes.step(
+            us[: sure + 1], np.maximum(height[: sure + 1], bottom / 2), where="post", linewidth=width, **look
+        )
+        axes.step(us[sure:], height[sure:], where="post", linewidth=0.8, **look)
+    axes.set(xscale="log", yscale="log", ylim=(bottom * 0.6, 1.3), xlim=ends)
+    low, high = ends
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=_DECADES))
     axes.yaxis.set_major_locator(LogLocator(numticks=_DECADES))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -7,13 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pandas as pd
 
 from pipeline import analysis
-from pipeline.latency import distribution
 from pipeline.lineup import known_designs
 from pipeline.prices import priced_rows
+from pipeline.report.event_times import event_times, over_rows
 from pipeline.report.standings import compared
 from pipeline.report.style import FAMILIES, family, looks
 from pipeline.report.words import slug
@@ -22,7 +21,7 @@ from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
+    import pyarrow as pa
 
     from pipeline.report.standings import Extreme, Standing
     from pipeline.report.style import Look
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 # Axes that the question names come first; the others follow as the data has them.
 QUESTION_AXES = ("tree_depth", "library_sharing", "exec_ratio")
+EVENTS = ("creation", "fault")
 WORKLOAD = "workload"  # an axis of its own where a study has several
 _OWN_MEANINGS = {
     WORKLOAD: "what the processes do; each workload has parameters of its own",
@@ -77,7 +77,8 @@ class Digest:
     Parameters
     ----------
     df : DataFrame
-        What ``analysis.load`` returns, under the report's cost model; at least one row.
+        What ``analysis.load`` returns, under the report's cost model; at least one row. Its index is the number of the
+        row in ``table``.
     table : pyarrow.Table
         The same rows with their act vectors.
     model : CostModel
@@ -85,14 +86,14 @@ class Digest:
     where : str
         What all cells have in common if they are a slice of the study, e.g. "anon pages 60".
     shared : dict
-        Distributions over the whole table, worked out once for all slices.
+        What events took, worked out once for all slices.
     """
 
     df: pd.DataFrame
     table: pa.Table
     model: CostModel
     where: str = ""
-    shared: dict[str, pd.DataFrame] = field(default_factory=dict)  # what slices of one dataset have in common
+    shared: dict[str, Any] = field(default_factory=dict)  # what slices of one dataset have in common
 
     # What was reckoned of this digest; another one made from it begins anew.
 
@@ -118,8 +119,8 @@ class Digest:
             return self
         if model.digest not in self._priced:
             total = priced_rows(self._acts, self.df[["design"]], model)
-            forks = self._core["creations"].where(self._core["creations"] > 0)
-            df = self._core.assign(total_ns=total, total_ns_per_fork=total / forks)
+            forks = self.core["creations"].where(self.core["creations"] > 0)
+            df = self.core.assign(total_ns=total, total_ns_per_fork=total / forks)
             df.attrs = self.df.attrs
             self._priced[model.digest] = replace(self, df=df, model=model)
         return self._priced[model.digest]
@@ -131,7 +132,7 @@ class Digest:
         return {index: column for index, column in counts.items() if column.any()}
 
     @cached_property
-    def _core(self) -> pd.DataFrame:
+    def core(self) -> pd.DataFrame:
         """The frame without counts of acts and times of kinds of events: a few dozen of several hundred columns."""
         kinds = tuple(f"{kind}{tail}" for kind in EVENT_KINDS for tail in (":", "_count", "_ns_"))
         known = set(ACT)
@@ -260,24 +261,29 @@ class Digest:
         """The typical cells, and the phrase that names them."""
         return analysis.population(self.df)
 
-    @cached_property
-    def typical_rows(self) -> pa.Table:
-        """The stored rows of the typical cells."""
-        return self.table.filter(pc.is_in(self.table["cell_id"], pa.array(self.population[0]["cell_id"])))
-
     def times_of(self, event: str) -> pd.DataFrame:
-        """Return what ``latency.distribution`` says of an event on the typical cells."""
-        if f"times of {event}" not in self.kept:
-            self.kept[f"times of {event}"] = distribution(self.typical_rows, self.model, event)
-        found: pd.DataFrame = self.kept[f"times of {event}"]
-        return found
+        """Return what ``latency.distribution`` says of an event, one of EVENTS, on the typical cells."""
+        return self._distribution(event, "typical cells", self.population[0].index)
+
+    def times_of_all(self, event: str) -> pd.DataFrame:
+        """Return what ``latency.distribution`` says of an event on all cells of this digest."""
+        return self._distribution(event, "all cells", self.df.index)
 
     def times_everywhere(self, event: str) -> pd.DataFrame:
         """Return what ``latency.distribution`` says of an event on all cells of the dataset."""
-        place = f"{event}, {self.model.digest}"
-        if place not in self.shared:
-            self.shared[place] = distribution(self.table, self.model, event)
-        return self.shared[place]
+        return self._distribution(event, "dataset", pd.RangeIndex(len(self.table)))
+
+    def _distribution(self, event: str, cells: str, rows: pd.Index[int]) -> pd.DataFrame:
+        """Return the latencies of an event in some rows of the table, worked out once for each name of cells."""
+        place = f"{event}, {cells}, {self.model.digest}"
+        kept = self.shared if cells == "dataset" else self.kept
+        if place not in kept:
+            known = f"times, {self.model.digest}"
+            if known not in self.shared:
+                self.shared[known] = event_times(self.table, self.model, EVENTS)
+            kept[place] = over_rows(self.shared[known][event], rows.to_numpy(np.int64))
+        found: pd.DataFrame = kept[place]
+        return found
 
     @cached_property
     def cells_each(self) -> int:
@@ -296,7 +302,7 @@ class Digest:
 
     def _compared(self, against: str, metric: str) -> dict[str, Standing]:
         wanted = ("design", "trace_id", "cell_id", "workload", "tree", "tree_measured", metric)
-        cells = self._core[[name for name in wanted if name in self._core.columns]]
+        cells = self.core[[name for name in wanted if name in self.core.columns]]
         found = compared(cells, metric, against)
         return {name: found[name] for name in self.designs if name in found}
 

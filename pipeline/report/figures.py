@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.canvas import Group, falling, legend_below, lines, marker_handle, panel, stacked, thinned
+from pipeline.report.canvas import Group, legend_below, lines, marker_handle, panel, stacked
 from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.families import OWN_COPY, Family, axis_table, families
-from pipeline.report.judged import champion
 from pipeline.report.style import COPYING, INK, PAPER
 from pipeline.report.svg import inline
 from pipeline.report.words import duration, factor, listed, slug
@@ -36,8 +35,8 @@ PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "deferred copying": (("deferred_copy",), "#99ddff"),
     "reclaim": (("reclaim",), "#ffaabb"),
 }
-_ROW_INCHES = 0.27  # of a panel with one row per design
-_TICKS = 5  # below a panel whose scale may need five digits
+ROW_INCHES = 0.27  # of a panel with one row per design
+TICKS = 5  # below a panel whose scale may need five digits
 _LETTERS_ABREAST = 40  # below a panel
 
 
@@ -125,14 +124,12 @@ def _comparisons(digest: Digest) -> list[tuple[str, str, list[str]]]:
 def _standing(digest: Digest, special: str, against: str, shown: Sequence[str]) -> Markup:
     """Draw one panel of ``standing``."""
     standings = [found for name, found in digest.standings(against).items() if name in shown]
-    with panel(f"{special}, {against} = 1", _ROW_INCHES * len(standings) + 0.95) as (figure, axes):
+    with panel(f"{special}, {against} = 1", ROW_INCHES * len(standings) + 0.95) as (figure, axes):
         axes.axvline(1, color=INK, linewidth=0.9)
         for row, found in enumerate(standings):
-            _standing_marks(axes, found, digest.looks[found.design], row)
-        low, high = axes.get_xlim()  # differences that are called none look like none
-        axes.set_xlim(min(low, 1 - 2 * NO_DIFFERENCE), max(high, 1 + 2 * NO_DIFFERENCE))
-        axes.locator_params(axis="x", nbins=_TICKS)
-        _name_rows(axes, [found.design for found in standings])
+            standing_marks(axes, found, digest.looks[found.design], row)
+        scale_ratios(axes)
+        name_rows(axes, [found.design for found in standings])
         axes.set_xlabel(f"times {against}, on the same trace")
         described = [
             f"{found.design}: typical {factor(found.ratio)}, worst {factor(found.worst.ratio)}"
@@ -143,7 +140,7 @@ def _standing(digest: Digest, special: str, against: str, shown: Sequence[str]) 
         return inline(figure, name, title, f"{'; '.join(described)}.")
 
 
-def _standing_marks(axes: Axes, found: Standing, chosen: Look, row: int) -> None:
+def standing_marks(axes: Axes, found: Standing, chosen: Look, row: int) -> None:
     """Draw the range, the worst cell, the middle 80 % and the median of one design."""
     ends = [found.best.ratio, found.worst.ratio]
     axes.plot(ends, [row, row], color=chosen.colour, linewidth=0.8)
@@ -154,7 +151,14 @@ def _standing_marks(axes: Axes, found: Standing, chosen: Look, row: int) -> None
     mark.set(markerfacecolor=chosen.face, markeredgewidth=1.3)
 
 
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+def scale_ratios(axes: Axes) -> None:
+    """Widen a scale of ratios so that differences that are called none look like none."""
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 1 - 2 * NO_DIFFERENCE), max(high, 1 + 2 * NO_DIFFERENCE))
+    axes.locator_params(axis="x", nbins=TICKS)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Put names at the rows of a panel that has one row per design, first on top."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -253,7 +257,7 @@ def memory(digest: Digest) -> Group:
     )
     values = medians.to_dict("index")
     names = [name for name in digest.designs if name in values]
-    with panel("Peak page-table memory, typical", _ROW_INCHES * len(names) + 0.95) as (figure, axes):
+    with panel("Peak page-table memory, typical", ROW_INCHES * len(names) + 0.95) as (figure, axes):
         for row, name in enumerate(names):
             allocated, charged = values[name].values()
             colour = digest.looks[name].colour
@@ -263,7 +267,7 @@ def memory(digest: Digest) -> Group:
                 clip_on=False,
             )  # fmt: skip
             axes.plot(allocated, row, "o", color=colour, markersize=6, clip_on=False)
-        _name_rows(axes, names)
+        name_rows(axes, names)
         axes.set_xlim(0, 1.04 * max(max(found.values()) for found in values.values()) or 1)
         axes.set_xlabel("KiB")
         said = [
@@ -278,52 +282,6 @@ def memory(digest: Digest) -> Group:
         )
     numbers = medians.loc[names].add_suffix("_kib").rename_axis("design").reset_index()
     return Group(f"memory{digest.suffix}", f"Page-table memory{digest.at}", reading, [drawn], numbers)
-
-
-def tails(digest: Digest, event: str, name: str) -> Group | None:
-    """How often an event takes longer than a given time, per design, on the typical cells."""
-    timed = digest.times_of(event)
-    if timed.empty:
-        return None
-    timed = thinned(timed.assign(us=timed["ns"] / 1000))
-    panels = [_tail(digest, timed, name, fam) for fam in _shown_tails(digest)]
-    reading = (
-        f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
-        f"height is the share of {name}s that take longer. Both scales are logarithmic; a curve further left is "
-        "faster, and one that reaches far to the right has a tail."
-    )
-    numbers = timed[["design", "us", "times"]]
-    return Group(
-        f"tail-{name}{digest.suffix}", f"How long a {name} takes{digest.at}", reading, panels, numbers
-    )
-
-
-def _shown_tails(digest: Digest) -> list[Family]:
-    """Return the families; in a slice of a study baseline, floor and the sharing design that does best, in one panel.
-
-    A page about a dozen workloads would be nothing but tails otherwise; the table has them all.
-    """
-    if not digest.where or digest.baseline is None:
-        return families(digest)
-    chosen = [name for name in (champion(digest), digest.floor) if name and name != digest.baseline]
-    return [Family("Baseline, floor, best sharing design", [digest.baseline], chosen)]
-
-
-def _tail(digest: Digest, timed: pd.DataFrame, name: str, fam: Family) -> Markup:
-    """Draw one panel of ``tails``."""
-    slowest = (timed.groupby("design")["us"].max() * 1000).to_dict()
-    present = {design: digest.looks[design] for design in fam.everybody if design in slowest}
-    with panel(fam.heading, 2.6 + 0.2 * ((len(present) + 2) // 3)) as (figure, axes):
-        falling(axes, timed, present)
-        axes.set_xlabel(f"µs a {name}")
-        axes.set_ylabel("take longer")
-        handles = [marker_handle(design, chosen, marker=False) for design, chosen in present.items()]
-        legend_below(figure, handles, list(present), ncols=3, handlelength=2.2, columnspacing=1.2)
-        said = ", ".join(f"{design} {duration(slowest[design])}" for design in present)
-        title = f"Latency of a {name}{digest.at}: {fam.heading}"
-        return inline(
-            figure, slug(f"tail {name} {fam.heading}{digest.suffix}"), title, f"The slowest {name}: {said}."
-        )
 
 
 def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | None) -> Group:
@@ -352,7 +310,7 @@ def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | Non
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:
     """Stack where the kernel time of some cells goes, per design: fork, faults, exec, exit, mmap."""
     table = part_table(digest, cells)
-    with panel(title, _ROW_INCHES * len(table) + 1.35) as (figure, axes):
+    with panel(title, ROW_INCHES * len(table) + 1.35) as (figure, axes):
         handles = stacked(axes, table, {part: PARTS[part][1] for part in table.columns})
         legend_below(figure, handles, list(table.columns), ncols=3, handlelength=1.2)
         axes.set_xlabel(f"µs of kernel time a {digest.per}")

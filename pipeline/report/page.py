@@ -18,7 +18,10 @@ from pipeline.report import figures, tables
 from pipeline.report.answer import answer
 from pipeline.report.assumptions import assumed_share
 from pipeline.report.digest import QUESTION_AXES, WORKLOAD, Axis, Digest, plain
+from pipeline.report.ecdf import users_figure
 from pipeline.report.judged import worst_standing
+from pipeline.report.latencies import tail, tails
+from pipeline.report.maps import maps
 from pipeline.report.models import across_models
 from pipeline.report.questions import questions
 from pipeline.report.remarks import on_latency, on_memory
@@ -128,29 +131,30 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
     worst = worst_standing(digest)
     parts = slices(digest)
     swept = [axis.column for axis in digest.axes]
+    asked, answers = questions(digest, parts)
     return {
         "facts": facts,
         "checksum": checksum(digest.table),
         "stamp": stamp(digest),
         "answer": answer(digest, parts),
         "verdict": verdict(digest, parts),
-        "questions": questions(digest, parts),
+        "questions": asked,
+        "answers": answers,
         "scope": _scope(digest),
         "key": figures.key(digest),
         "slices": parts,
         "by_workload": len(digest.workloads) > 1,
         "workloads": listed(digest.df.attrs["workloads"]),
         "standing": [(figures.standing(part), tables.standing(part)) for part in parts],
-        "users": [(part, users_table(part), users_along(part)) for part in parts],
+        "users": [(part, users_figure(part), users_table(part), users_along(part)) for part in parts],
+        "maps": maps(digest),
         "extremes": tables.extremes(digest),
         "axes": [(figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest)],
         "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],
         "deferred": bool((digest.df["deferred_copy_count"] > 0).any()),
         "on_latency": each_slice(parts, on_latency),
         "tails": [
-            (figures.tails(part, event, name), tables.tail(part, event, name))
-            for event, name in TAILS
-            for part in parts
+            (tails(part, event, name), tail(part, event, name)) for event, name in TAILS for part in parts
         ],
         "parts": figures.where_time_goes(parts, digest, worst.worst.trace_id if worst else None),
         "differences": [table for part in parts for table in tables.makes_the_difference(part)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.intervals import refusal
 from pipeline.latency import quantiles
 from pipeline.report.judged import candidates, champion, span
 from pipeline.report.words import duration, listed, spread_of
@@ -94,11 +95,13 @@ def on_latency(digest: Digest) -> str:
         found = quantiles(digest.times_of(event)).to_dict("index")
         if design in found and digest.baseline in found:
             mine, other = found[design], found[digest.baseline]
-            median, p99, slowest = (
-                f"{duration(mine[key])} instead of {duration(other[key])}"
-                for key in ("ns_q0.5", "ns_q0.99", "ns_q1")
-            )
-            parts.append(f"the median {name} takes {median}, p99 {p99}, the slowest {slowest}")
+            events = int(min(mine["events"], other["events"]))
+            said = [
+                f"{called} {duration(mine[f'ns_q{q:g}'])} instead of {duration(other[f'ns_q{q:g}'])}"
+                for q, called in ((0.5, f"the median {name} takes"), (0.99, "p99"), (1.0, "the slowest"))
+                if q == 1 or not refusal(q, events)
+            ]
+            parts.append(", ".join(said))
     if not parts:
         return ""
     return f"On the typical cells, under `{design}` instead of `{digest.baseline}`, {'; '.join(parts)}."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.latency import quantiles
 from pipeline.prices import spent
 from pipeline.report.assumptions import SENSITIVITY, rescaled
 from pipeline.report.digest import plain
@@ -39,8 +38,8 @@ ACT_GROUPS: dict[str, tuple[str, ...]] = {
     "vmas": ("vmas_",),
     "fault entry": ("faults_",),
     "page tables": ("leaf_", "upper_", "pmds_"),
-    "ptes": ("ptes_",),
-    "pages": ("pages_",),
+    "ptes": ("ptes_", "file_ptes_"),
+    "pages": ("pages_", "shm_pages_"),
     "page references": ("refs_",),
     "reverse mapping": ("rmap_",),
     "huge pages": ("huge_",),
@@ -213,24 +212,6 @@ def memory(digest: Digest) -> Table:
         "tables at all levels. Charged: what the mms are told (VmPTE summed). A typical ratio is the median of the "
         "cells' ratios, not the quotient of two medians."
     )
-    return Table(caption, headings, rows, groups=by_family(digest, rows))
-
-
-def tail(digest: Digest, event: str, name: str) -> Table | None:
-    """Return exact quantiles of an event's latency on the typical cells, and the slowest one of the sweep."""
-    usual = quantiles(digest.times_of(event))
-    if usual.empty:
-        return None
-    slowest = quantiles(digest.times_everywhere(event), [1.0])["ns_q1"].to_dict()
-    columns = usual.to_dict("index")
-    rows = []
-    for design in digest.designs:
-        if design in columns:
-            found = columns[design]
-            times = [duration(found[key]) for key in ("ns_mean", "ns_q0.5", "ns_q0.99", "ns_q0.999", "ns_q1")]
-            rows.append([f"`{design}`", f"{found['events']:,}", *times, duration(slowest[design])])
-    headings = ["design", f"{name}s", "mean", "median", "p99", "p99.9", "slowest", "slowest of the sweep"]
-    caption = f"Latency of a {name} on the typical cells{digest.at}, every {name} counted: exact, nothing is sampled."
     return Table(caption, headings, rows, groups=by_family(digest, rows))
 
 

@@ -2,49 +2,113 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import analysis
 from pipeline.compare import NO_DIFFERENCE
+from pipeline.intervals import LEVEL, Estimate
 from pipeline.report.digest import plain
 from pipeline.report.judged import candidates, span
 from pipeline.report.tables import Table, by_family
 from pipeline.report.words import NOTHING, change, counted, factor, listed, share
-from pipeline.resampling import RESAMPLED, SURE, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
+
     from pipeline.report.digest import Axis, Digest
-    from pipeline.resampling import Interval, Spread
 
 FEWEST = 5  # of fewer listings no distribution is shown
 MUCH = 0.1  # a share of listings that is told of
 
 
-def over_listings(digest: Digest) -> dict[str, Spread]:
+class Fare(NamedTuple):
+    """How the ratios of one design to the baseline lie over listings.
+
+    Parameters
+    ----------
+    listings : int
+        How many there are, at least 1.
+    median, losing : Estimate
+        Of the ratio, and the share of listings above 1 + NO_DIFFERENCE; bounds are NaN where too few bound them.
+    p10, p90 : float
+        Quantiles of the ratio; NaN where too few listings bound them.
+    highest : float
+        The highest ratio.
+    worst : str or None
+        The listing that has it, the first by name among equals; None if all of several are alike.
+    why : str
+        What is NaN, and the reason; else empty.
+    """
+
+    listings: int
+    median: Estimate
+    p10: float
+    p90: float
+    highest: float
+    worst: str | None
+    losing: Estimate
+    why: str
+
+
+def over_listings(digest: Digest) -> dict[str, Fare]:
     """Return how each design's kernel time against the baseline lies over listings, in the order of ``Digest.designs``.
 
     A listing's ratio is the median over its cells. Nothing is returned without a baseline, or for fewer than FEWEST
     listings; a design that shares no listing with the baseline does not appear.
     """
-    cells = digest.df
+    if "over listings" not in digest.kept:
+        digest.kept["over listings"] = _worked_out(digest)
+    found: dict[str, Fare] = digest.kept["over listings"]
+    return found
+
+
+def ratios(digest: Digest) -> pd.DataFrame:
+    """Return what ``analysis.users`` does of the primary metric; empty without a baseline or measured trees."""
+    return analysis.users(digest.core, digest.metric, str(digest.baseline))
+
+
+def _worked_out(digest: Digest) -> dict[str, Fare]:
+    """Work out what ``over_listings`` returns."""
+    cells = digest.core
     if digest.baseline is None or "tree_measured" not in cells.columns:
         return {}
-    measured = cells["tree_measured"].astype("boolean").fillna(value=False).to_numpy(bool)
-    if cells.loc[measured, "tree"].nunique() < FEWEST:
+    each = ratios(digest)
+    if each["user"].nunique() < FEWEST:
         return {}
-    ratio = analysis.paired(cells, digest.metric, digest.baseline)[measured]
-    names = [cells.loc[measured, "design"], cells.loc[measured, "tree"]]
-    by_design: dict[str, dict[str, float]] = {}
-    for design, listing, value in ratio.groupby(names).median().dropna().reset_index().to_numpy().tolist():
-        by_design.setdefault(design, {})[listing] = value
+    asked = (cells, digest.metric, digest.baseline)
+    usual, lost = analysis.typical(*asked).to_dict("index"), analysis.losers(*asked).to_dict("index")
+    mine = dict(iter(each.sort_values(["ratio", "user"], ascending=[False, True]).groupby("design")))
     return {
-        name: spread(by_design[name], 1 + NO_DIFFERENCE)
+        name: _fare(mine[name], usual[name], lost[name])
         for name in digest.designs
-        if name in by_design and name != digest.baseline
+        if name in lost and name != digest.baseline
     }
+
+
+def _fare(mine: pd.DataFrame, usual: dict[Any, Any], lost: dict[Any, Any]) -> Fare:
+    """Return how one design fares; ``mine`` are its listings, the worst first."""
+    several = len(mine) > 1
+    alike = several and mine["ratio"].iloc[0] == mine["ratio"].iloc[-1]
+    return Fare(
+        listings=len(mine),
+        median=Estimate(usual["user_ratio"], usual["user_low"], usual["user_high"], ""),
+        p10=usual["user_p10"],
+        p90=usual["user_p90"],
+        highest=float(mine["ratio"].iloc[0]),
+        worst=None if alike else str(mine["user"].iloc[0]),
+        losing=Estimate(lost["share"], lost["low"], lost["high"], ""),
+        why="; ".join(dict.fromkeys(filter(None, [usual["why"], *_of_share(lost["why"])]))),
+    )
+
+
+def _of_share(why: str) -> list[str]:
+    """Return of the reasons of ``analysis.losers`` that which is about the share."""
+    return re.findall(r"[^;]*cannot bound a share; [\d,]+ can", why)
 
 
 def users_table(digest: Digest) -> Table | None:
@@ -58,23 +122,23 @@ def users_table(digest: Digest) -> Table | None:
         [
             f"`{name}`",
             *([f"{each.listings}"] if apart else []),
-            factor(each.median),
-            _bounds(each.interval, factor),
+            factor(each.median.value),
+            bounds(each.median, factor),
             factor(each.p10),
             factor(each.p90),
             factor(each.highest),
             each.worst or "all alike",
-            share(each.losing),
-            _bounds(each.losing_interval, share),
+            share(each.losing.value),
+            bounds(each.losing, share),
         ]
         for name, each in found.items()
     ]
-    sure = share(SURE)
+    sure = share(LEVEL)
     headings = ["design", *(["listings"] if apart else [])]
     headings += [f"times {digest.baseline}, median", f"{sure} interval", "p10", "p90", "worst"]
     words = frozenset({len(headings)})
     headings += ["worst listing", "listings that lose", f"{sure} interval"]
-    return Table(_caption(digest, max(numbers)), headings, rows, words, by_family(digest, rows))
+    return Table(_caption(digest, found), headings, rows, words, by_family(digest, rows))
 
 
 def users_line(parts: Sequence[Digest]) -> str:
@@ -106,9 +170,9 @@ def _at(digest: Digest, axis: Axis, point: object) -> Digest:
     return replace(digest, df=digest.df[digest.df[axis.column] == point])
 
 
-def _fares_at(found: Spread | None) -> str:
+def _fares_at(found: Fare | None) -> str:
     """Return a median over listings and the share that lose."""
-    return f"{factor(found.median)}; {share(found.losing)}" if found else NOTHING
+    return f"{factor(found.median.value)}; {share(found.losing.value)}" if found else NOTHING
 
 
 def _fares(digest: Digest) -> str:
@@ -119,21 +183,21 @@ def _fares(digest: Digest) -> str:
         return ""
     listings = max(each.listings for each in judged.values())
     alike: dict[str, list[str]] = {}
-    for name, each in sorted(judged.items(), key=lambda pair: pair[1].median):
+    for name, each in sorted(judged.items(), key=lambda pair: pair[1].median.value):
         alike.setdefault(_outcome(each), []).append(f"`{name}`")
     said = "; ".join(f"{listed(names)} {outcome}" for outcome, names in alike.items())
     return (
         f"Over {counted(listings, 'listing')}, one a user, against `{digest.baseline}` (medians; in brackets, and behind "
-        f"the shares that lose, {share(SURE)} intervals): {said}. {_depends_on(digest, list(judged))}".rstrip()
+        f"the shares that lose, {share(LEVEL)} intervals): {said}. {_depends_on(digest, list(judged))}".rstrip()
     )
 
 
-def _outcome(found: Spread) -> str:
+def _outcome(found: Fare) -> str:
     """Return the median and the share that lose in words, each with its interval unless that says nothing new."""
-    usual = change(found.median)
-    bounds = span(list(found.interval)) if found.interval else usual
-    sure = "" if bounds == usual else f" ({bounds})"
-    return f"{usual}{sure}, {share(found.losing)} lose ({_bounds(found.losing_interval, share)})"
+    usual = change(found.median.value)
+    sure = span([found.median.low, found.median.high]) if found.median.low > 0 else usual
+    said = f"{usual}{'' if sure == usual else f' ({sure})'}, {share(found.losing.value)} lose"
+    return said if math.isnan(found.losing.low) else f"{said} ({bounds(found.losing, share)})"
 
 
 def _depends_on(digest: Digest, names: Sequence[str]) -> str:
@@ -142,7 +206,7 @@ def _depends_on(digest: Digest, names: Sequence[str]) -> str:
     for axis in (axis for axis in digest.axes if not axis.of_trees):
         at = {point: over_listings(_at(digest, axis, point)) for point in axis.points}
         for name in names:
-            lost = {point: found[name].losing for point, found in at.items() if name in found}
+            lost = {point: found[name].losing.value for point, found in at.items() if name in found}
             low, high = min(lost, key=lost.__getitem__), max(lost, key=lost.__getitem__)
             said = f"`{name}` {share(lost[low])} at {axis.label} {plain(low)}, {share(lost[high])} at {plain(high)}"
             moves[name] = max(moves.get(name, (0.0, "")), (lost[high] - lost[low], said))
@@ -150,20 +214,22 @@ def _depends_on(digest: Digest, names: Sequence[str]) -> str:
     return f"How many lose depends on what was swept: {'; '.join(told)}." if told else ""
 
 
-def _bounds(interval: Interval | None, told: Callable[[float], str]) -> str:
-    """Return ``0.91 to 0.95``, or that a single listing has no interval."""
-    return f"{told(interval.low)} to {told(interval.high)}" if interval else "none: one listing"
+def bounds(found: Estimate, told: Callable[[float], str]) -> str:
+    """Return ``0.91 to 0.95``, or a dash if there are none."""
+    return NOTHING if math.isnan(found.low) else f"{told(found.low)} to {told(found.high)}"
 
 
-def _caption(digest: Digest, listings: int) -> str:
+def _caption(digest: Digest, found: dict[str, Fare]) -> str:
     """Return how to read the table."""
     lost = share(NO_DIFFERENCE)
+    reasons = list(dict.fromkeys(each.why for each in found.values() if each.why))
+    refused = f" A dash: {'; '.join(reasons)}." if reasons else ""
+    listings = counted(max(each.listings for each in found.values()), "listing")
     return (
-        f"{counted(listings, 'listing')}, each one machine and one user, its ratio the median over its cells{digest.at}. "
+        f"{listings}, each one machine and one user, its ratio the median over its cells{digest.at}. "
         "Read a row as: half of the users need less kernel time than the median says, one in ten less than p10, one in "
-        f"ten more than p90. Would other machines have said the same? The first interval holds {share(SURE)} of the "
-        f"medians of {RESAMPLED:,} samples of as many listings, drawn again from these; the second is the score interval "
-        f"of the share of listings that lose, that is in which the design is more than {lost} dearer than "
-        f"{digest.baseline}. "
-        "Both take the listings for a random sample of machines, which they are not: people posted them."
+        f"ten more than p90. Would other machines have said the same? Of such intervals {share(LEVEL)} hold the figure "
+        "of all machines: the median's comes from the ranks of the ratios, that of the share of listings that lose, in "
+        f"which the design is more than {lost} dearer than {digest.baseline}, is the score interval. "
+        f"Both take the listings for a random sample of machines, which they are not: people posted them.{refused}"
     )

@@ -26,6 +26,7 @@ from pipeline.report.typical import (
     where_most_exec,
 )
 from pipeline.report.users import users_line
+from pipeline.report.values import by_value
 from pipeline.report.words import all_of, change, counted, difference, listed, share
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def verdict(digest: Digest, parts: Sequence[Digest] | None = None) -> list[State
         ("Slowest fault", " ".join(slowest_faults(digest))),
         ("Best", best_case(digest)),
         ("Where it pays and where not", each_slice(parts, where_it_pays)),
+        ("Value by value", by_value(digest)),
         ("Where the time goes", each_slice(parts, time_moved)),
         ("Against the floor", each_slice(parts, against_floor) or no_floor(digest)),
         ("Against other eager copies", each_slice(parts, against_other_copies)),

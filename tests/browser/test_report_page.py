@@ -156,8 +156,9 @@ def test_page__tables_filter(page):
 
 def test_page__saves_numbers_without_a_network(page):
     """The CSV behind a figure and that of a table are saved, and the policy and the console have nothing to say."""
+    page.evaluate(UNFOLD)
     for place, column in (
-        (page.get_by_role("link", name="as CSV").first, "design"),
+        (page.get_by_role("link", name="as CSV").first, "where"),
         (page.get_by_role("button", name="Save as CSV").first, "question"),
     ):
         with page.expect_download() as saved:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 from report_datasets import make_dataset
 
+from pipeline import analysis
 from pipeline.report.answer import answer
 from pipeline.report.page import read_digest
 from pipeline.report.questions import QUESTIONS, questions
 from pipeline.report.slices import slices
-from pipeline.report.words import factor
+from pipeline.report.values import by_value
+from pipeline.report.verdict import verdict
+from pipeline.report.words import change, factor
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,8 @@ def test_answer__is_none_without_a_comparison(tmp_path):
 
 def test_questions__are_answered_or_name_the_study(digest):
     """Each has a row; the bit per table is judged by the same pairs as the standings; the fourth names its study."""
-    table = questions(digest, slices(digest))
+    table, answers = questions(digest, slices(digest))
+    assert [each.asked for each in answers] == [question.asked for question in QUESTIONS]
     assert {row[0] for row in table.rows} == {question.asked for question in QUESTIONS}
     [fourth] = [row for row in table.rows if row[0].startswith("4.")]
     assert fourth[1:3] == ["not in this study", "`configs/designs.yaml` would tell"]
@@ -55,3 +59,40 @@ def test_questions__are_answered_or_name_the_study(digest):
     assert [row[3] for row in mine] == [
         factor(part.standings("phillips")["phillips_mark"].ratio) for part in slices(digest)
     ]
+
+
+def test_questions__have_a_figure_or_say_why_not(digest):
+    """The fourth names the design that did not run; every other has a sentence for each row, and a figure."""
+    table, answers = questions(digest, slices(digest))
+    for number, each in enumerate(answers, start=1):
+        assert (each.figure is None) == (number == 4)
+        assert all(each.said)
+        rows = [row for row in table.rows if row[0] == each.asked]
+        assert number == 4 or len(each.figure.numbers) == len(rows)
+    [said] = answers[3].said
+    assert said.startswith("This study cannot answer: `shared_mmap` and `mainline` did not run.")
+
+
+def test_questions__first_is_about_children_that_exec(digest):
+    """Where the exec ratio is swept, only cells with the highest one count for fork and exec."""
+    _, answers = questions(digest, slices(digest))
+    found = answers[0].figure.numbers
+    assert all("exec ratio 1" in where for where in found["where"])
+    for part, typical, design in zip(slices(digest), found["typical"], found["design"], strict=True):
+        execs = analysis.typical(part.df[part.df["exec_ratio"] == 1], part.metric, "linux24")
+        assert typical == execs.loc[design, "ratio"]
+
+
+def test_value_by_value__tells_each_word_of_an_axis(tmp_path):
+    """An axis of words has a line for each value, with the ends that the standings of those cells have; numbers none."""
+    sweep = {"first": ["child", "parent"], "exec_ratio": [0.0, 1.0]}
+    digest = read_digest(
+        make_dataset(tmp_path, designs=["linux24", "phillips", "linus_pmd"], sweep=sweep), None
+    )
+    lines = by_value(digest).splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["At first child", "At first parent"]
+    for line, value in zip(lines, sweep["first"], strict=True):
+        ratios = analysis.typical(digest.df[digest.df["first"] == value], digest.metric, "linux24")["ratio"]
+        for design in ("phillips", "linus_pmd"):
+            assert f"`{design}` {change(ratios[design])}" in line
+    assert "Value by value" in [statement.heading for statement in verdict(digest)]

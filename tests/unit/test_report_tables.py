@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from report_datasets import make_dataset
 
 from pipeline import analysis
 from pipeline.report import figures, tables
 from pipeline.report.assumptions import assumed_share
+from pipeline.report.latencies import tail, tails
 from pipeline.report.page import read_digest
 from pipeline.report.remarks import on_latency, on_memory
-from pipeline.report.words import NOTHING, factor, number, signed
+from pipeline.report.words import NOTHING, duration, factor, number, signed
 from simcore.costs import PC_2002
 
 
@@ -115,11 +118,39 @@ def test_along__has_every_value_of_the_axis(digest):
 
 def test_tail__counts_every_fork(digest):
     """Under every design the typical cells fork equally often, and the slowest of the sweep is no faster."""
-    table = tables.tail(digest, "creation", "fork")
+    table = tail(digest, "creation", "fork")
     assert set(column(table, "forks").values()) == {str(2 * 47)}
-    found = analysis.latency(digest.table, "pc-2002", "creation", q=[1.0])["ns_q1"]
-    usual = analysis.latency(digest.typical_rows, "pc-2002", "creation", q=[1.0])["ns_q1"]
-    assert (found >= usual).all()
+    typical = pa.array(digest.population[0]["cell_id"])
+    rows = digest.table.filter(pc.is_in(digest.table["cell_id"], typical))
+    for heading, source in (("slowest", rows), ("slowest, all cells", digest.table)):
+        found = analysis.latency(source, "pc-2002", "creation", q=[1.0])["ns_q1"]
+        assert column(table, heading) == {name: duration(found[name]) for name in digest.designs}
+
+
+def test_tail__refuses_what_too_few_events_support(digest):
+    """94 forks bound a median, but neither p99 nor p99.9: dashes, and the caption says how many it takes."""
+    table = tail(digest, "creation", "fork")
+    assert NOTHING not in column(table, "median").values()
+    assert set(column(table, "p99").values()) == set(column(table, "p99.9").values()) == {NOTHING}
+    assert "94 to 126 forks cannot bound p99, 368 forks can" in table.caption
+
+
+def test_tails__thin_where_events_support_no_quantile(digest):
+    """Each panel has a curve in two strengths, and the numbers are shares that fall to 0 for each design and cells."""
+    found = tails(digest, "fault", "fault")
+    assert {panel.partition(": ")[2] for panel in titles(found)} >= {"typical", "all cells"}
+    for _, steps in found.numbers.groupby(["design", "cells"]):
+        assert steps["us"].is_monotonic_increasing
+        assert steps["longer"].is_monotonic_decreasing
+        assert steps["longer"].iloc[-1] == 0
+
+
+def titles(group):
+    """Return what the panels of a figure are called."""
+    return [
+        str(panel).partition("<title")[2].partition("</title>")[0].partition(">")[2].partition(": ")[2]
+        for panel in group.panels
+    ]
 
 
 def test_figure__keeps_chains_on_an_axis_of_their_own(digest):

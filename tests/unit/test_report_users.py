@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pyarrow as pa
+import pytest
 
+from pipeline.intervals import median_estimate, share_interval
 from pipeline.report.digest import Digest
+from pipeline.report.ecdf import users_figure
 from pipeline.report.users import over_listings, users_along, users_line, users_table
+from pipeline.report.words import NOTHING, share
 from simcore.costs import PC_2002
 
 GAP = "\N{NO-BREAK SPACE}"
@@ -64,13 +70,40 @@ def test_over_listings__counts_a_listing_once():
     found = over_listings(digest({"linux24": base, "phillips": mine}))
     assert list(found) == ["phillips"]
     each = found["phillips"]
-    assert (each.listings, each.worst, each.losing) == (5, "e", 0.4)
-    assert [round(value, 6) for value in (each.p10, each.median, each.p90, each.highest)] == [
-        0.9,
-        1.0,
-        1.16,
-        1.2,
-    ]
+    assert (each.listings, each.worst, each.losing.value) == (5, "e", 0.4)
+    assert (round(each.median.value, 6), round(each.highest, 6)) == (1.0, 1.2)
+    assert all(math.isnan(value) for value in (each.p10, each.p90, each.median.low, each.losing.low))
+    assert "5 listings cannot bound the median at 95 %; 6 can" in each.why
+    assert "5 listings cannot bound a share; 6 can" in each.why
+
+
+def test_over_listings__has_the_intervals_of_the_analysis():
+    """Of eight listings, median and losing share have the bounds that the analysis gives."""
+    values = (0.8, 0.9, 0.95, 1.0, 1.02, 1.1, 1.2, 1.3)
+    mine = listings(*[(100 * value,) for value in values])
+    each = over_listings(digest({"linux24": same(100.0, 8), "phillips": mine}))["phillips"]
+    assert each.median == pytest.approx((*median_estimate(values)[:3], ""))
+    assert (each.losing.low, each.losing.high) == share_interval(4, 8)
+    assert each.why.count("8 listings cannot bound the 0.") == 2
+
+
+def test_figure__shades_and_says_who_loses():
+    """Two of eight lose: the share and its interval stand in the panel; where nobody loses nothing is shaded."""
+    values = (0.8, 0.9, 0.9, 0.9, 0.95, 1.0, 1.2, 1.3)
+    times = {"linux24": same(100.0, 8), "phillips": listings(*[(100 * value,) for value in values]),
+             "linus_pmd": same(90.0, 8)}  # fmt: skip
+    found = users_figure(digest(times))
+    low, high = share_interval(2, 8)
+    loses, keeps = (str(panel).replace(GAP, " ") for panel in found.panels)
+    assert f"25 % lose, ({share(low)} to {share(high)})".replace(GAP, " ") in loses
+    assert ">25 % lose<" in loses
+    assert ">0 % lose<" in keeps
+    assert loses.count("<path") == keeps.count("<path") + 1
+    assert found.numbers.groupby("design")["loses"].sum().to_dict() == {
+        "linus_pmd": 0,
+        "linux24": 0,
+        "phillips": 2,
+    }
 
 
 def test_over_listings__leaves_out_what_has_no_pair():
@@ -79,18 +112,19 @@ def test_over_listings__leaves_out_what_has_no_pair():
         digest({"linux24": same(100.0, 5), "phillips": same(90.0, 7), "vfork": {"a": [80.0]}})
     )
     assert found["phillips"].listings == 5
-    assert (found["vfork"].listings, found["vfork"].interval) == (1, None)
+    assert (found["vfork"].listings, found["vfork"].worst) == (1, "a")
 
 
 def test_table__says_where_there_is_no_interval():
     """One listing gives no interval, several that are alike have no worst one; the caption says how to read it."""
     table = users_table(digest({"linux24": same(100.0), "phillips": same(90.0), "vfork": {"a": [80.0]}}))
     rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["`vfork`"][:3] == ["1", "0.80", "none: one listing"]
-    assert rows["`vfork`"][-1] == "none: one listing"
+    assert rows["`vfork`"][:3] == ["1", "0.80", NOTHING]
+    assert rows["`vfork`"][-1] == NOTHING
     assert rows["`phillips`"] == [
-        "5", "0.90", "0.90 to 0.90", "0.90", "0.90", "0.90", "all alike", f"0{GAP}%", f"0{GAP}% to 35{GAP}%",
+        "5", "0.90", NOTHING, NOTHING, NOTHING, "0.90", "all alike", f"0{GAP}%", NOTHING,
     ]  # fmt: skip
+    assert "5 listings cannot bound the median" in table.caption
     assert "Read a row as" in table.caption
 
 
@@ -110,8 +144,8 @@ def test_line__tells_median_losers_and_what_they_depend_on():
     )
     line = users_line([both]).replace(GAP, " ")
     assert line == (
-        "Over 5 listings, one a user, against `linux24` (medians; in brackets, and behind the shares that lose, 90 % "
-        "intervals): `linus_pmd` 10 % less, 0 % lose (0 % to 35 %); `phillips` 5.0 % more, 100 % lose (65 % to 100 %). "
+        "Over 5 listings, one a user, against `linux24` (medians; in brackets, and behind the shares that lose, 95 % "
+        "intervals): `linus_pmd` 10 % less, 0 % lose; `phillips` 5.0 % more, 100 % lose. "
         "How many lose depends on what was swept: `phillips` 0 % at exec ratio 0, 100 % at 0.5."
     )
     (along,) = users_along(both)
