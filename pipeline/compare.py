@@ -64,8 +64,8 @@ def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         return df, "all cells of the sweep, since it has no measured tree"
     measured = df["tree_measured"] == True  # noqa: E712
     names = sorted(df.loc[measured, "tree"].unique())
-    with_trees = set(df.loc[measured, "workload"])
-    others = sorted(set(df["workload"]) - with_trees)
+    with_trees = set(df.loc[measured, "workload"].unique())
+    others = sorted(set(df["workload"].unique()) - with_trees)
     phrase = f"cells with the measured tree {', '.join(names)}"
     if len(names) > _NAMED_TREES:
         phrase = f"cells with one of {len(names)} measured trees"

@@ -164,6 +164,17 @@ def read_plan(path: Path | str) -> Plan:
     return plan_from(_document(Path(path)))
 
 
+def completed(path: Path | str) -> str | None:
+    """Return the checksum of all rows that a run wrote when the plan was complete; None if there is none to be read."""
+    folder = Path(path)
+    try:
+        summary = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+        right = summary["plan_id"] == read_plan(folder).plan_id
+        return str(summary["checksum"]) if right else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _document(folder: Path) -> dict[str, Any]:
     """Return the content of a dataset's plan.json."""
     file = folder / PLAN

@@ -253,13 +253,18 @@ class Digest:
     @cached_property
     def workloads(self) -> list[str]:
         """The workloads that ran, in the order of the study."""
-        ran = set(self.df[WORKLOAD])
+        ran = set(self.df[WORKLOAD].unique())
         return [name for name in self.df.attrs.get("workloads", sorted(ran)) if name in ran]
 
     @cached_property
     def population(self) -> tuple[pd.DataFrame, str]:
         """The typical cells, and the phrase that names them."""
         return analysis.population(self.df)
+
+    @cached_property
+    def usual(self) -> npt.NDArray[np.bool_]:
+        """Which rows are typical cells, bool [rows]."""
+        return np.asarray(self.df.index.isin(self.population[0].index))
 
     def times_of(self, event: str) -> pd.DataFrame:
         """Return what ``latency.distribution`` says of an event, one of EVENTS, on the typical cells."""
@@ -301,9 +306,9 @@ class Digest:
         return self._standings[chosen]
 
     def _compared(self, against: str, metric: str) -> dict[str, Standing]:
-        wanted = ("design", "trace_id", "cell_id", "workload", "tree", "tree_measured", metric)
+        wanted = ("design", "trace_id", "cell_id", metric)
         cells = self.core[[name for name in wanted if name in self.core.columns]]
-        found = compared(cells, metric, against)
+        found = compared(cells, metric, against, self.usual)
         return {name: found[name] for name in self.designs if name in found}
 
     def counterpart(self, design: str) -> str | None:

@@ -149,6 +149,8 @@ def _judged(question: Question, part: Digest) -> list[tuple[str, str]]:
 
 def _over_users(part: Digest, design: str, other: str) -> tuple[float, float, float] | None:
     """Return the median over listings and its interval, if there are enough of them."""
+    if "tree_measured" not in part.core.columns or not part.core["tree_measured"].any():
+        return None
     place = f"users against {other}"
     if place not in part.kept:
         part.kept[place] = analysis.typical(part.core, part.metric, other).to_dict("index")

@@ -245,7 +245,7 @@ def makes_the_difference(digest: Digest) -> list[Table]:
     The candidates are compared with the baseline, other sharing designs with the eager copy that is most like them; one
     table for each few designs.
     """
-    ran = set(digest.population[0]["design"])
+    ran = set(digest.population[0]["design"].unique())
     judged = candidates(digest)
     groups = {digest.baseline: [name for name in judged if name in ran]}
     for name in digest.sharing:

@@ -47,6 +47,7 @@ def test_page__never_scrolls_sideways(page):
 
 def test_page__wide_tables_scroll_from_the_keyboard(page):
     """A table's box takes the focus, and an arrow key moves it if it is wider than the window."""
+    page.evaluate(UNFOLD)
     box = page.locator(".scroll").first
     box.focus()
     assert page.evaluate("document.activeElement.className") == "scroll"
@@ -141,6 +142,7 @@ def test_page__tables_sort_from_the_keyboard(page):
 
 def test_page__tables_filter(page):
     """Typing keeps the rows that hold the text, and says how many; emptied, all are back."""
+    page.evaluate(UNFOLD)
     tools = page.locator(".tools", has=page.locator("input")).first
     rows = tools.locator("xpath=following-sibling::div[1]//tbody/tr[not(@class)]")
     field, all_of_them = tools.locator("input"), rows.count()
