@@ -236,9 +236,9 @@ class Digest:
     def along(self, column: str) -> pd.DataFrame:
         """Return the cells in which a parameter is varied: those of workloads that are swept along it.
 
-        For the shape of trees these are the generated trees.
+        For the shape of trees these are the generated trees. Columns are those of ``core``.
         """
-        cells = self.df
+        cells = self.core
         if column in ("tree_depth", "fan_out") and "tree_measured" in cells.columns:
             cells = cells[~cells["tree_measured"].astype("boolean").fillna(value=True).to_numpy(bool)]
         return cells if len(self.workloads) < 2 else cells[cells[WORKLOAD].isin(self.swept_along(column))]

@@ -79,7 +79,7 @@ def _deciding(digest: Digest) -> _Reach | None:
     """Return the axis along which the outcome turns, if there is one."""
     if digest.baseline is None:
         return None
-    chosen, _ = digest.population
+    chosen = digest.core[digest.usual]
     ratio = analysis.paired(chosen, digest.metric, digest.baseline)
     judged = chosen.assign(ratio=ratio)[chosen["design"].isin(candidates(digest))]
     found = []
