@@ -220,7 +220,7 @@ def _panel(digest: Digest, mine: pd.DataFrame, pair: tuple[Axis, Axis], which: s
 
 
 def _fields(axes: Axes, grid: pd.DataFrame) -> None:
-    """Fill each field by the logarithm of its ratio, and write the ratio in it."""
+    """Fill each field by the logarithm of its ratio; write the ratio above its middle, where the line may pass."""
     ratios = grid.to_numpy(np.float64)
     with np.errstate(divide="ignore"):
         heights = np.abs(np.log(ratios))
@@ -233,7 +233,7 @@ def _fields(axes: Axes, grid: pd.DataFrame) -> None:
             axes.bar(column, 1, 1, row - 0.5, color=_WIN if ratio < 1 else _LOSE, linewidth=0,
                      alpha=_PALEST + (_DEEPEST - _PALEST) * part)  # fmt: skip
         if ratios.shape[1] <= _NUMBERS_ACROSS:
-            axes.text(column, row, factor(float(ratio)), ha="center", va="center", fontsize=9)
+            axes.text(column, row + 0.05, factor(float(ratio)), ha="center", va="bottom", fontsize=9)
 
 
 def _contour(axes: Axes, grid: pd.DataFrame) -> None:

@@ -23,6 +23,7 @@ from pipeline.report.judged import worst_standing
 from pipeline.report.latencies import tail, tails
 from pipeline.report.maps import maps
 from pipeline.report.models import across_models
+from pipeline.report.published import published_tables
 from pipeline.report.questions import questions
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.sealing import csv_link, lifted, policy
@@ -161,6 +162,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "acts": [tables.act_groups(part) for part in parts],
         "sensitivity": [tables.sensitivity(part) for part in parts],
         "across_models": [across_models(part) for part in parts],
+        "published": published_tables(),
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,
