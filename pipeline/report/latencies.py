@@ -79,7 +79,7 @@ def _shown(digest: Digest) -> list[Family]:
     if not digest.where or digest.baseline is None:
         return families(digest)
     chosen = [name for name in (champion(digest), digest.floor) if name and name != digest.baseline]
-    return [Family("Baseline, floor, best sharing design", [digest.baseline], chosen)]
+    return [Family("Baseline, floor, best sharing", [digest.baseline], chosen)]
 
 
 def _panel(digest: Digest, tail: _Tail, name: str, fam: Family) -> Markup:
