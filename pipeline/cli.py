@@ -23,6 +23,7 @@ from pipeline.errors import RefusedError
 from pipeline.footprints.command import footprints
 from pipeline.listing_commands import designs, populations, reference, tree, workloads
 from pipeline.run_command import run
+from pipeline.search.command import search
 from pipeline.study_options import default_results, load, results_option, sets_option, study_argument
 from pipeline.submit_commands import cancel, logs, submit
 from pipeline.traces.command import trace
@@ -57,7 +58,7 @@ def commands() -> None:
 __all__ = ["FAILED", "OUR_FAULT", "REFUSED", "commands", "main"]
 
 _OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
-_OF_SWEEPS = (run, submit, logs, cancel)
+_OF_SWEEPS = (run, search, submit, logs, cancel)
 _OF_DATASETS = (status, verify, export, compare)
 _LISTINGS = (designs, adversary, workloads, populations, reference, tree)
 for _command in (*_OF_SWEEPS, *_OF_MACHINES, *_OF_DATASETS, *_LISTINGS):

@@ -54,7 +54,7 @@ _UNSAID = object()
 @contextmanager
 def connected(fleet: Fleet) -> Iterator[Any]:
     """Start worker processes and end them, or connect to those that are there."""
-    if fleet.cluster is not None:
+    if fleet.cluster is not None and not fleet.scheduler:
         with _started(fleet.cluster) as client:
             yield client
         return
@@ -64,6 +64,13 @@ def connected(fleet: Fleet) -> Iterator[Any]:
         return
     with dask.config.set(settings(CONFIG)), _local(fleet.workers) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         yield client
+
+
+@contextmanager
+def kept(fleet: Fleet) -> Iterator[Fleet]:
+    """Start worker processes and end them; between, runs on the fleet that comes back use these."""
+    with connected(fleet) as client:
+        yield fleet._replace(scheduler=client.scheduler.address)
 
 
 def _local(workers: int, **parameters: Any) -> Any:

@@ -61,7 +61,7 @@ class Fleet(NamedTuple):
     timeout : float or None
         Seconds that one cell may take; its worker is ended then, and the cell has failed.
     cluster : ClusterSpec or None
-        What to start instead of a local cluster.
+        What to start instead of a local cluster; with a scheduler, what was started.
     """
 
     workers: int

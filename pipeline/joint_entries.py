@@ -9,11 +9,11 @@ Each is one factor of the sweep: the points of a study are the product of its ax
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import sampling, values
 from pipeline.errors import counted, dotted
+from pipeline.sampling import Scale
 from simcore.workloads.parameters import FRACTION, INT
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_SAMPLE = 100_000
 LINEAR, LOG = "linear", "log"
-_DIGITS = 6  # of sampled fractions: nobody means more, and they are read in tables
 
 
 class Joint(NamedTuple):
@@ -40,12 +39,15 @@ class Joint(NamedTuple):
         A value for each axis, resolved; None for each that is wrong.
     places : dict
         Axis -> where it stands.
+    scales : tuple of Scale
+        What each axis of a sample is drawn from; () for what is written out.
     """
 
     how: str
     axes: tuple[str, ...]
     rows: list[list[Any]]
     places: dict[str, Place]
+    scales: tuple[Scale, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what a dataset keeps of it."""
@@ -177,26 +179,28 @@ def _sample(given: Any, reader: Reader, place: Place) -> Joint | None:
     if len(place.faults) > before or method is None or count is None or seed is None or not named:
         return None
     cube = sampling.unit_points(method, len(named), count, seed)
-    rows = [[scale(float(u)) for scale, u in zip(scales.values(), row, strict=True)] for row in cube]
-    distinct = {repr(row): row for row in rows}
-    return Joint("sample", tuple(named), list(distinct.values()), {axis: here.at(axis) for axis in named})
+    rows = [[scale.value(float(u)) for scale, u in zip(scales.values(), row, strict=True)] for row in cube]
+    distinct = list({repr(row): row for row in rows}.values())
+    places = {axis: here.at(axis) for axis in named}
+    return Joint("sample", tuple(named), distinct, places, tuple(scales.values()))
 
 
-def _scale(axis: str, entry: Any, reader: Reader, place: Place) -> Callable[[float], Any]:
-    """Return the map from [0, 1) to the values of an axis: one of a list, or a number of a range."""
+def _scale(axis: str, entry: Any, reader: Reader, place: Place) -> Scale:
+    """Return what an axis is drawn from: a list, or a range of numbers."""
     parameter = reader.known[axis]
     if isinstance(entry, list):
-        chosen = [
-            value
-            for index, each in enumerate(values.items(entry, place))
-            for value in reader.read(axis, each, place.at(index))
-        ]
-        return lambda u: chosen[int(u * len(chosen))]
+        return Scale(
+            tuple(
+                value
+                for index, each in enumerate(values.items(entry, place))
+                for value in reader.read(axis, each, place.at(index))
+            )
+        )
     if parameter is None or parameter.kind not in (INT, FRACTION):
         place.fault(
             f"{values.shown(entry)} is {values.kind_of(entry)}; list the values of {axis!r} to draw from"
         )
-        return lambda _: None
+        return Scale()
     given = values.mapping(entry, ("from", "to", "scale"), place)
     scale = values.choice(given.get("scale", LINEAR), (LINEAR, LOG), "scale", place.at("scale"))
     if isinstance(entry, dict):
@@ -208,27 +212,14 @@ def _scale(axis: str, entry: Any, reader: Reader, place: Place) -> Callable[[flo
         for key in ("from", "to")
     )
     if low is None or high is None or scale is None:
-        return lambda _: None
+        return Scale()
     if low >= high:
         place.fault(f"from {low} to {high} is no range; 'from' has to be below 'to'; swap them")
     elif scale == LOG and low <= 0:
         place.at("from").fault(
             f"{low} with scale 'log', which has no 0; begin above 0, or leave the scale out"
         )
-    return _ranged(low, high, whole=parameter.kind == INT, log=scale == LOG)
-
-
-def _ranged(low: float, high: float, *, whole: bool, log: bool) -> Callable[[float], Any]:
-    """Return the map from [0, 1) to a range; of whole numbers each end is as likely as its neighbours."""
-    top = high + 1 if whole else high
-
-    def value(u: float) -> Any:
-        found = low * (top / low) ** u if log else low + u * (top - low)
-        if whole:
-            return min(int(found), int(high))
-        return 0.0 if found == 0 else round(found, _DIGITS - 1 - math.floor(math.log10(abs(found))))
-
-    return value
+    return Scale((), low, high, parameter.kind == INT, scale == LOG)
 
 
 def refuse_axis_twice(seen: Iterable[tuple[str, Place]]) -> None:

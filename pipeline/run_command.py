@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from pipeline.fleet import Fleet
     from pipeline.sweep import Orders
 
+_CREW = (
+    click.option(
+        "--workers", type=click.IntRange(0, 256), metavar="N",
+        help="Worker processes; 0 simulates in this one, without Dask. [default: one per CPU]",
+    ),
+    click.option(
+        "--cluster", metavar="FILE",
+        help="A cluster to start for this run: YAML with its kind (local, slurm, kubernetes), workers and parameters.",
+    ),
+)  # fmt: skip
 _SCHEDULER = (
     click.option(
         "--scheduler", metavar="ADDR", default="", help="A Dask scheduler that runs already, e.g. tcp://host:8786.",
@@ -28,22 +38,38 @@ _SCHEDULER = (
         "--scheduler-file", metavar="FILE", default="", help="The file that dask scheduler --scheduler-file wrote.",
     ),
 )  # fmt: skip
-_ORDERS = (
+_CELLS = (
     click.option(
         "--timeout", type=click.FloatRange(0.1), metavar="SECONDS",
         help="A cell that takes longer has failed; its worker is ended.",
     ),
-    click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after so many failures."),
     click.option("--retry-failed", is_flag=True, help="Try cells again that failed before."),
+)  # fmt: skip
+_ORDERS = (
+    click.option("--maxfail", type=click.IntRange(1), metavar="N", help="Stop after so many failures."),
     click.option(
         "--force", is_flag=True, help="Simulate all cells; rows that are there have to come out the same."
     ),
 )  # fmt: skip
 
 
+def crew_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add who may be started to simulate."""
+    for option in reversed(_CREW):
+        command = option(command)
+    return command
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what a search may be asked for of that."""
+    for option in reversed((*_CREW, *_SCHEDULER, *_CELLS, sets_option)):
+        command = option(command)
+    return command
+
+
 def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what a sweep is asked for, wherever its driver runs."""
-    for option in reversed((*_SCHEDULER, *_ORDERS, sets_option)):
+    for option in reversed((*_SCHEDULER, *_CELLS, *_ORDERS, sets_option)):
         command = option(command)
     return command
 
@@ -51,15 +77,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @study_argument
 @results_option
-@click.option(
-    "--workers", type=click.IntRange(0, 256), metavar="N",
-    help="Worker processes; 0 simulates in this one, without Dask. [default: one per CPU]",
-)  # fmt: skip
-@click.option(
-    "--cluster",
-    metavar="FILE",
-    help="A cluster to start for this run: YAML with its kind (local, slurm, kubernetes), workers and parameters.",
-)
+@crew_options
 @sweep_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run(study: Path, results: Path | None, sets: tuple[str, ...], *, quiet: bool, **asked: Any) -> None:

@@ -2,7 +2,7 @@
 
 ==================  ==========================================================================================
 ``plan.json``       the resolved study, and ids of traces and cells, in columns; replaced only under the lock
-``plan-<id>.json``  plans that the dataset had before the study was edited
+``plan-<id>.json``  plans that the dataset had before the study was edited, with cells that it has no longer
 ``study.yaml``      the study as the user wrote it; if ``--set`` changed it, as YAML with the changes
 ``part-*.parquet``  rows, named by the hash of the file's bytes, created whole and never changed
 ``failures.json``   the cells that failed in the latest run, with causes

@@ -141,10 +141,15 @@ class Dataset:
             return
         if before is not None and before.plan_id != self.plan.plan_id:
             self._before = before
-            parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
+            if not self._has_all_of(before):
+                parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
         parts.remove(self.path, [self.path / store.COMPLETE])
         parts.replace(self.path, store.PLAN, self._document())
         parts.replace(self.path, store.STUDY, self.plan.text.encode())
+
+    def _has_all_of(self, before: Plan) -> bool:
+        """Return whether the plan has all cells of another: nothing is lost with that one."""
+        return bool((self._plan.cells.numbers(map(bytes.decode, before.cells.columns.ids)) >= 0).all())
 
     def _document(self) -> Iterator[bytes]:
         """Yield the plan as it is written."""

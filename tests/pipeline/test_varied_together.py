@@ -11,10 +11,9 @@ from tiny_study import TINY_CELLS
 
 from pipeline import store
 from pipeline.estimate import _spread
-from pipeline.joint_entries import _ranged
 from pipeline.plan import cells_of, make_plan, plan_document, plan_from
 from pipeline.provenance import model_version
-from pipeline.sampling import LATIN_HYPERCUBE, SOBOL, unit_points
+from pipeline.sampling import LATIN_HYPERCUBE, SOBOL, Scale, unit_points
 from pipeline.study import load_study
 from pipeline.survey import survey
 from pipeline.sweep import run_study
@@ -94,11 +93,14 @@ def test_sample__rounds_to_each_point_once(write_study):
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
 def test_ranges__ends_are_kept(u, low, more, log):
-    """Whatever is drawn lies in the range, whole numbers are whole."""
-    whole = _ranged(low, low + more, whole=True, log=log)(u)
+    """Whatever is drawn lies in the range, whole numbers are whole; from the middle of its draws a number is drawn."""
+    scale = Scale((), low, low + more, whole=True, log=log)
+    whole = scale.value(u)
     assert type(whole) is int
     assert low <= whole <= low + more
-    assert _ranged(low, low + more, whole=True, log=log)(0.0) == low
+    assert scale.value(0.0) == low
+    assert scale.value(scale.at(whole)) == whole
+    assert scale.levels == more + 1
 
 
 def test_rules__leave_out_cells_and_traces(write_study):
