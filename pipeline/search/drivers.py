@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLASSES = 8  # of an axis of numbers, equally many points in each
 _POINTS_A_CLASS = 8
-_SHUFFLES = 400
+_SHUFFLES = 200
 _SURE = 0.95
 
 

@@ -24,15 +24,11 @@ if TYPE_CHECKING:
     Cube = npt.NDArray[np.float64]
 
 METHOD = "Sobol points and differential evolution"
-MIN_BUDGET = 8
-FULL_BUDGET = 512
-START, RESTART = (
-    128,
-    64,
-)  # Sobol points of the first round, at most a quarter of the budget, and of later ones
+MIN_BUDGET, FULL_BUDGET = 8, 512
+START, RESTART = 128, 64  # Sobol points of the first round, at most a quarter of the budget; of later ones
 POPULATION = 24
-# Of the difference between two points that is added to the best one; drawn anew each generation. With 0.5 to 1, scipy's
-# own, values are lower after 512 evaluations on each surface of tests/search_surfaces.py.
+# Of the difference between two points that is added to the best one; drawn anew each generation. Below scipy's own, 0.5
+# to 1: a few hundred evaluations have to do.
 MUTATION = (0.4, 0.9)
 RECOMBINATION = 0.8  # chance of each coordinate to be a changed one
 _GENERATIONS = 10_000  # more than any budget takes
