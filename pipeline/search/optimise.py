@@ -30,7 +30,6 @@ POPULATION = 24
 # Of the difference between two points that is added to the best one; drawn anew each generation. Below scipy's own, 0.5
 # to 1: a few hundred evaluations have to do.
 MUTATION = (0.4, 0.9)
-RECOMBINATION = 0.8  # chance of each coordinate to be a changed one
 _GENERATIONS = 10_000  # more than any budget takes
 _IDLE_GENERATIONS = 8  # without a new point; the round is over
 _BARREN_ROUNDS = 8  # without a new point; all there is has been found, or next to all
@@ -128,7 +127,6 @@ def _evolve(ledger: Ledger, population: Cube, seed: int) -> None:
         init=population,
         maxiter=_GENERATIONS,
         mutation=MUTATION,
-        recombination=RECOMBINATION,
         polish=False,
         updating="deferred",
         vectorized=True,

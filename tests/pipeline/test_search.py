@@ -157,7 +157,7 @@ def test_search__killed_at_any_step_ends_the_same(write_study, tmp_path):
     """A SIGKILL at a step on the disk costs at most the rows of the generation; what is found is the same."""
     study = write_study(**SNAPSHOT)
     script = Path(__file__).with_name("search_crashes.py")
-    command = [sys.executable, script, study, tmp_path / "crashes", "1" if DEEP else "24"]
+    command = [sys.executable, script, study, tmp_path / "crashes", "1" if DEEP else "40"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3_000, check=False)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
