@@ -55,6 +55,8 @@ class Outcome(NamedTuple):
         Of all rows of the dataset that are planned, sorted.
     notes : list of str
         What the user should know.
+    stopped : bool
+        Whether the user asked to stop, though all may have been done by then.
     """
 
     plan: Plan
@@ -66,6 +68,7 @@ class Outcome(NamedTuple):
     seconds: float
     checksum: str
     notes: list[str]
+    stopped: bool = False
 
 
 class Orders(NamedTuple):
@@ -136,8 +139,8 @@ def run_in(
     settled.add(failure.cell_id for failure in failures)
     found = CellSet(plan.cells)
     jobs = jobs_of(plan, settled)
+    run = _Run(dataset, failures, found, orders)
     if len(jobs):
-        run = _Run(dataset, failures, found, orders)
         try:
             run.simulate(jobs, Fleet(fleet) if isinstance(fleet, int) else fleet, len(settled), quiet=quiet)
         except RefusedError:  # the cluster or the user ended it: what failed so far is known next time
@@ -149,7 +152,8 @@ def run_in(
     left = len(plan.cells) - len(dataset.done) - len(failures)
     seconds = time.perf_counter() - start
     again = before.less(found)
-    return Outcome(plan, again, len(found), left, skipped, failures, seconds, summary, dataset.notes)
+    counts = (again, len(found), left, skipped)
+    return Outcome(plan, *counts, failures, seconds, summary, dataset.notes, run.stopped)
 
 
 def _known_failures(dataset: Dataset) -> list[CellFailure]:
@@ -178,6 +182,11 @@ class _Run:
         Grows by the cells that got a row.
     orders : Orders
         When to stop.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether the user asked to stop.
     """
 
     def __init__(self, dataset: Dataset, failures: list[CellFailure], found: CellSet, orders: Orders) -> None:
@@ -186,6 +195,7 @@ class _Run:
         self._found = found
         self._orders = orders
         self._failed = 0
+        self.stopped = False
 
     def simulate(self, jobs: Jobs, fleet: Fleet, skipped: int, *, quiet: bool) -> None:
         """Run jobs and commit their rows as they come."""
@@ -208,6 +218,7 @@ class _Run:
             try:
                 run_jobs(jobs, fleet, deliver, enough, teller)
             finally:
+                self.stopped = stopped()
                 self._dataset.flush()
 
     def _take(self, reply: Reply, teller: Teller) -> None:

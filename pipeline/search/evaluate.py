@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NOTHING = float("-inf")  # the value of a point that has none
 NAME_ENDS = "-search"
+NO_SAMPLE = "(Points of forkbench search: they lie where it is bad, and are no sample.)"
 
 
 class Where(NamedTuple):
@@ -80,7 +81,7 @@ class Evaluator:
     """
 
     def __init__(self, study: Study, space: Space, objective: Objective, where: Where) -> None:
-        self._study = replace(study, name=study.name + NAME_ENDS)
+        self._study = replace(study, name=study.name + NAME_ENDS, question=f"{study.question} {NO_SAMPLE}")
         self._space = space
         self._objective = objective
         self._where = where
@@ -186,7 +187,7 @@ class Evaluator:
         outcome = run_study(study, path, self._fleet, orders, quiet=True)
         self.simulated += outcome.simulated
         self.failed = {failure.cell_id for failure in outcome.failures}
-        if outcome.left:
+        if outcome.left or outcome.stopped:
             raise InterruptedRunError("stopped; what was stored is safe; run the same command again to go on")
         self._table = store.read(path)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from pipeline import analysis, fanout, store, work
 from pipeline.cli import main
-from pipeline.errors import RefusedError
+from pipeline.errors import InterruptedRunError, RefusedError
 from pipeline.fleet import Fleet
 from pipeline.replay import find_cell, replay_lines
 from pipeline.search.evaluate import Where
@@ -151,6 +152,25 @@ def test_search__stopped_after_any_generation_ends_the_same(find, whole, stopped
     found = find(SNAPSHOT)
     assert told(found) == told(whole[0])
     assert 0 <= found.simulated < whole[0].simulated
+
+
+def test_search__stops_when_it_is_asked_to(find, whole, monkeypatch):
+    """Ctrl-C in a generation ends the search with it, though all of it was done by then; the next search goes on."""
+    run_jobs = fanout.run_jobs
+
+    def interrupted(*arguments):
+        run_jobs(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(fanout, "run_jobs", interrupted)
+    with pytest.raises(
+        InterruptedRunError, match="stopped; what was stored is safe; run the same command again"
+    ):
+        find(SNAPSHOT)
+    monkeypatch.setattr(fanout, "run_jobs", run_jobs)
+    found = find(SNAPSHOT)
+    assert told(found) == told(whole[0])
+    assert found.simulated == whole[0].simulated - 3 * 8
 
 
 def test_search__killed_at_any_step_ends_the_same(write_study, tmp_path):
