@@ -30,6 +30,9 @@ POPULATION = 24
 # Of the difference between two points that is added to the best one; drawn anew each generation. Below scipy's own, 0.5
 # to 1: a few hundred evaluations have to do.
 MUTATION = (0.4, 0.9)
+# A population whose values deviate by less than this share of the range of all values has converged. Not a share of their
+# mean, as scipy has it: ratios lie around 1, however little they differ.
+_CONVERGED = 0.01
 _GENERATIONS = 10_000  # more than any budget takes
 _IDLE_GENERATIONS = 8  # without a new point; the round is over
 _BARREN_ROUNDS = 8  # without a new point; all there is has been found, or next to all
@@ -110,6 +113,7 @@ def _evolve(ledger: Ledger, population: Cube, seed: int) -> None:
     from scipy.optimize import differential_evolution  # noqa: PLC0415 - takes a second; only searches need it
 
     left, idle = ledger.left, 0
+    known = [value for value in ledger.values.values() if np.isfinite(value)]
 
     def depths(columns: Cube) -> Cube:
         return -ledger.at(columns.T)
@@ -126,6 +130,8 @@ def _evolve(ledger: Ledger, population: Cube, seed: int) -> None:
         [(0.0, 1.0)] * population.shape[1],
         init=population,
         maxiter=_GENERATIONS,
+        tol=0.0,
+        atol=_CONVERGED * (max(known) - min(known)) if known else 0.0,
         mutation=MUTATION,
         polish=False,
         updating="deferred",

@@ -22,13 +22,16 @@ def test_search__reaches_80_percent_and_beats_random_search(name):
     assert told.beat == 1, (np.argmin(told.found), told.found.min(), told.random)
 
 
-def asked(seed, budget, axes=3, digits=None):
-    """Return the points that a search of a bowl asks for, in order."""
+def asked(seed, budget, axes=3, digits=None, scaled=lambda value: value):
+    """Return the points that a search of a bowl asks for, in order, and how many it began with."""
 
     def key(row):
         return tuple(row.tolist() if digits is None else row.round(digits).tolist())
 
-    ledger = Ledger(key, lambda keys: [-sum((u - 0.3) ** 2 for u in each) for each in keys], budget)
+    def ask(keys):
+        return [scaled(-sum((u - 0.3) ** 2 for u in each)) for each in keys]
+
+    ledger = Ledger(key, ask, budget)
     even = climb(ledger, axes, seed)
     return list(ledger.values), even
 
@@ -37,6 +40,13 @@ def test_search__is_the_same_again_and_another_with_another_seed():
     """The points come from the seed and the values alone."""
     assert asked(5, 200) == asked(5, 200)
     assert not set(asked(5, 200)[0]) & set(asked(6, 200)[0])
+
+
+def test_search__does_not_depend_on_the_scale_of_values():
+    """Ratios that lie around 1 and differ little are searched as values between 0 and 1 are."""
+    points = asked(5, 512)
+    assert asked(5, 512, scaled=lambda value: value / 1024) == points
+    assert asked(5, 512, scaled=lambda value: 1 + value / 64) == points
 
 
 def test_search__with_a_larger_budget_begins_with_the_same_points():
