@@ -218,7 +218,7 @@ class _Run:
             try:
                 run_jobs(jobs, fleet, deliver, enough, teller)
             finally:
-                self.stopped = stopped()
+                self.stopped = stopped() or cancelled()
                 self._dataset.flush()
 
     def _take(self, reply: Reply, teller: Teller) -> None:

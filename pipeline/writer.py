@@ -149,7 +149,7 @@ class Dataset:
 
     def _has_all_of(self, before: Plan) -> bool:
         """Return whether the plan has all cells of another: nothing is lost with that one."""
-        return bool((self._plan.cells.numbers(map(bytes.decode, before.cells.columns.ids)) >= 0).all())
+        return bool((self.plan.cells.numbers(map(bytes.decode, before.cells.columns.ids)) >= 0).all())
 
     def _document(self) -> Iterator[bytes]:
         """Yield the plan as it is written."""

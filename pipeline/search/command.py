@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.fleet_options import fleet_of, fleet_options
+from pipeline.run_command import fleet_of, search_options
+from pipeline.study_options import load, study_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ _MAX_SEED = 2**63 - 1
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@study_argument
 @click.option(
     "--objective", metavar="METRIC", default=OBJECTIVE, show_default=True,
     help="A column of times or counts, as a multiple of the baseline's on the same trace; the highest is the worst.",
@@ -47,11 +48,7 @@ _MAX_SEED = 2**63 - 1
     "--results", type=click.Path(path_type=Path), metavar="DIR",
     help="The dataset. [default: results/<study name>-search]",
 )  # fmt: skip
-@fleet_options
-@click.option("--retry-failed", is_flag=True, help="Try cells again that failed before.")
-@click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Replace a value of the study. Repeatable.",
-)  # fmt: skip
+@search_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
@@ -67,10 +64,9 @@ def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
     from pipeline.search.objective import objective_of
     from pipeline.search.search import Wish
     from pipeline.search.search import search as find
-    from pipeline.study import load_study
 
     fleet = fleet_of(asked)
-    wanted = load_study(study, asked["sets"])
+    wanted = load(study, asked["sets"])
     costs = None if asked["costs"] is None else cost_model(asked["costs"])
     objective = objective_of(wanted, asked["objective"], asked["designs"], costs, absolute=asked["absolute"])
     wish = Wish(objective, asked["budget"], wanted.seed if asked["seed"] is None else asked["seed"])

@@ -194,10 +194,11 @@ class Evaluator:
     def _manned(self) -> Fleet:
         """Return who simulates; local workers are started once and stay."""
         fleet = self._where.fleet
-        if fleet.remote or not fleet.workers:
+        if fleet.scheduler or fleet.scheduler_file or not (fleet.workers or fleet.cluster):
             return fleet
         from pipeline.cluster import kept  # noqa: PLC0415 - slow to import; what is all stored needs no cluster
         from pipeline.work import warm_up  # noqa: PLC0415 - as above, the simulator
 
-        warm_up()  # once, before workers start: they load what this compiles
+        if not fleet.remote:
+            warm_up()  # once, before workers start: they load what this compiles
         return self._stack.enter_context(kept(fleet))
