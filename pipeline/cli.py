@@ -16,7 +16,9 @@ from pipeline.bench.command import bench
 from pipeline.calibration.command import calibrate
 from pipeline.calibration.predict_command import predict
 from pipeline.capture.command import capture, validate_capture
+from pipeline.compact_command import compact
 from pipeline.compare_command import compare
+from pipeline.dataset_argument import DATASET
 from pipeline.dataset_commands import export, status, verify
 from pipeline.ending import FAILED, OUR_FAULT, REFUSED, exit_code_of
 from pipeline.errors import RefusedError
@@ -32,6 +34,7 @@ from pipeline.truth.command import validate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.places import Where
     from simcore.costs import CostModel
 
 
@@ -59,7 +62,7 @@ __all__ = ["FAILED", "OUR_FAULT", "REFUSED", "commands", "main"]
 
 _OF_MACHINES = (bench, validate, calibrate, predict, capture, validate_capture, footprints, trace)
 _OF_SWEEPS = (run, search, submit, logs, cancel)
-_OF_DATASETS = (status, verify, export, compare)
+_OF_DATASETS = (status, verify, export, compare, compact)
 _LISTINGS = (designs, adversary, workloads, populations, reference, tree)
 for _command in (*_OF_SWEEPS, *_OF_MACHINES, *_OF_DATASETS, *_LISTINGS):
     commands.add_command(_command)
@@ -80,7 +83,7 @@ def check(study: Path, sets: tuple[str, ...]) -> None:
 @sets_option
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: bool) -> None:
+def plan(study: Path, sets: tuple[str, ...], results: Where | None, *, as_json: bool) -> None:
     """Tell what a study would run: counts per axis, what is left out by which rule, what will run and why, an estimate.
 
     Time and bytes come from simulating a few cells now, the memory from their traces; cells that need more memory than a
@@ -102,12 +105,12 @@ def plan(study: Path, sets: tuple[str, ...], results: Path | None, *, as_json: b
 
 
 @commands.command()
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("dataset", type=DATASET)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: reports/<study>.html]"
 )
 @click.option("--costs", metavar="MODEL", help="Cost model: a name, or a file. [default: the study's]")
-def report(dataset: Path, out: Path | None, costs: str | None) -> None:
+def report(dataset: Where, out: Path | None, costs: str | None) -> None:
     """Write a dataset's report: one HTML file that needs nothing else."""
     from pipeline import store
     from pipeline.prices import cost_model
@@ -127,7 +130,7 @@ def report(dataset: Path, out: Path | None, costs: str | None) -> None:
     click.echo(f"report: {page}")
 
 
-def _write_report(dataset: Path, page: Path, costs: CostModel | None) -> list[str]:
+def _write_report(dataset: Where, page: Path, costs: CostModel | None) -> list[str]:
     """Write the page; a disk that refuses is the user's matter."""
     from pipeline.report.page import write_report
 
@@ -145,7 +148,7 @@ def _write_report(dataset: Path, page: Path, costs: CostModel | None) -> list[st
 @click.option(
     "--simulate", is_flag=True, help="Simulate the cell again, here, and compare with its stored row."
 )
-def show(cell_id: str, results: Path | None, *, simulate: bool) -> None:
+def show(cell_id: str, results: Where | None, *, simulate: bool) -> None:
     """Show a cell: what it is, what became of it, and the line that replays it.
 
     ID may be cut to its first 6 digits or more. Without --results every dataset in results/ is searched.

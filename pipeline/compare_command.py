@@ -6,23 +6,25 @@ from __future__ import annotations
 import json
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.dataset_argument import DATASET
 from pipeline.errors import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.places import Where
 
 REGRESSED = 1  # exit code: a rule is broken
 _SHOWN = 3  # cells of one side alone that are named
 
 
 @click.command()
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
+@click.argument("before", type=DATASET)
+@click.argument("after", type=DATASET)
 @click.option("--metric", "metrics", multiple=True, metavar="COLUMN", help="What to compare; repeatable.")
 @click.option(
     "--fail-on", "fail_on", multiple=True, metavar="RULE",
@@ -33,8 +35,8 @@ _SHOWN = 3  # cells of one side alone that are named
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(
-    before: Path,
-    after: Path,
+    before: Where,
+    after: Where,
     metrics: tuple[str, ...],
     fail_on: tuple[str, ...],
     costs: str | None,

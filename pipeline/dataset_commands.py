@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.dataset_argument import DATASET
 from pipeline.errors import RefusedError, counted, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeline.places import Where
+
 WRONG = 1  # exit code: the dataset is not complete, or not sound
 
-_dataset = click.argument("dataset", type=click.Path(path_type=Path))
+_dataset = click.argument("dataset", type=DATASET)
 _submission = click.argument("dataset", metavar="DATASET|ID")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -39,7 +42,7 @@ def status(dataset: str, *, as_json: bool) -> None:
         sys.exit(WRONG)
 
 
-def _facts(dataset: Path) -> dict[str, Any]:
+def _facts(dataset: Where) -> dict[str, Any]:
     """Return a dataset's state as plain data."""
     from pipeline import store
     from pipeline.submission import read_record
@@ -47,7 +50,7 @@ def _facts(dataset: Path) -> dict[str, Any]:
     state = store.status(dataset)
     failed = Counter(failure["cause"] for failure in state.failures)
     left = state.planned - state.done - failed.total()
-    files = sorted(dataset.glob("part-*.parquet"))
+    count, size = store.stored(dataset)
     record = read_record(dataset)
     return {
         "study": state.study,
@@ -58,8 +61,8 @@ def _facts(dataset: Path) -> dict[str, Any]:
         "left": left,
         "complete": state.complete,
         "writer": store.writer_of(dataset),
-        "parts": len(files),
-        "bytes": sum(file.stat().st_size for file in files),
+        "parts": count,
+        "bytes": size,
         "unreadable": state.unreadable,
         "submission": None if record is None else record._asdict(),
     }
@@ -102,7 +105,7 @@ def _driver(record: dict[str, Any], writer: int | None) -> str:
     "--sample", type=click.IntRange(0), default=20, show_default=True, metavar="N", help="Cells to simulate again."
 )  # fmt: skip
 @_json
-def verify(dataset: Path, sample: int, *, as_json: bool) -> None:
+def verify(dataset: Where, sample: int, *, as_json: bool) -> None:
     """Look at all of a dataset again, and simulate some of its cells again.
 
     Plan, bytes of parts, schema, duplicates, completeness, identity of rows, totals, checksum. Exit code 0: all is right;
@@ -128,7 +131,7 @@ def verify(dataset: Path, sample: int, *, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: standard output]")
 @click.option("--costs", metavar="MODEL", help="Cost model of times. [default: the study's]")
 @click.option("--columns", default="", metavar="A,B", help="Columns to write, in this order.")
-def export(dataset: Path, form: str | None, out: Path | None, costs: str | None, columns: str) -> None:
+def export(dataset: Where, form: str | None, out: Path | None, costs: str | None, columns: str) -> None:
     """Write a dataset as CSV, JSON or Markdown: one row a cell, with parameters, counts and times."""
     from pipeline.export import exported
     from simcore.costs import COST_MODELS

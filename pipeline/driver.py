@@ -57,10 +57,11 @@ def drive(order: Order, folder: Path, scheduler: str) -> int:
             f"{order.dataset}: the plan made here is {plan.plan_id}, where it was submitted it is {order.plan_id}; both "
             "have to have the same forkbench; install it on both"
         )
-    with Dataset(Path(order.dataset), plan, provenance()) as dataset:
-        _speak_into(dataset.path / LOG)
+    place = Path(order.dataset)
+    with Dataset(place, plan, provenance()) as dataset:
+        _speak_into(place / LOG)
         record = Submission(order.id, scheduler, socket.gethostname(), os.getpid(), now())
-        write_record(dataset.path, record)
+        write_record(place, record)
         with suppress(OSError):  # nobody waits any more
             (folder / BEGUN).touch()
         print(f"{now()} UTC: process {os.getpid()} on {record.host} drives {plan.study['name']}, {order.id}")
@@ -68,7 +69,7 @@ def drive(order: Order, folder: Path, scheduler: str) -> int:
             lambda: _run(dataset, Fleet(0, scheduler, "", order.timeout), order), _again(order)
         )
         print(f"{now()} UTC: process {os.getpid()} ends with exit code {code}")
-        write_record(dataset.path, record._replace(ended=now(), code=code))
+        write_record(place, record._replace(ended=now(), code=code))
     return code
 
 

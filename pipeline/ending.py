@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import DamagedPartWarning, InterruptedRunError, RefusedError
+from pipeline.errors import DatasetWarning, InterruptedRunError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def _tell_damage_in_a_line() -> None:
     told: set[str] = set()
 
     def show_one(message: Any, category: type[Warning], *where: Any) -> None:
-        if not issubclass(category, DamagedPartWarning):
+        if not issubclass(category, DatasetWarning):
             as_ever(message, category, *where)
         elif str(message) not in told:
             told.add(str(message))

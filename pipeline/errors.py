@@ -31,8 +31,27 @@ class InterruptedRunError(RefusedError):
     """The user stopped a run at once."""
 
 
-class DamagedPartWarning(UserWarning):
+class StoreDownError(DatasetError, OSError):
+    """An object store refuses, or does not answer; ``strerror`` says how, ``filename`` is its URL."""
+
+    def __str__(self) -> str:
+        """Return where, what was found, and what to do."""
+        return (
+            f"{self.filename}: cannot be reached ({self.strerror}); what is stored is safe; "
+            "see to it that it answers, and run the same command again"
+        )
+
+
+class DatasetWarning(UserWarning):
+    """Something about a dataset that its user should know."""
+
+
+class DamagedPartWarning(DatasetWarning):
     """A dataset is read without the rows of a damaged part."""
+
+
+class LockWaitWarning(DatasetWarning):
+    """Whoever holds a dataset's lock may be dead, which takes a while to find out."""
 
 
 class NondeterminismError(Exception):

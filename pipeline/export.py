@@ -11,21 +11,22 @@ from pipeline.schema import row_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import pandas as pd
+
+    from pipeline.places import Where
 
 _PEOPLE = ("forks", "vforks", "minor_faults", "pgtable_bytes_max", "total_ns_per_fork")
 _LINES = 5_000  # rows of Markdown at once
 
 
-def exported(path: Path, form: str, costs: str | None, columns: Sequence[str]) -> Iterator[str]:
+def exported(path: Where, form: str, costs: str | None, columns: Sequence[str]) -> Iterator[str]:
     """Yield a dataset as text, piece by piece: one row a cell, sorted by cell id.
 
     Parameters
     ----------
-    path : Path
-        The dataset's folder.
+    path : Path or str
+        The dataset's folder, or its URL.
     form : {"csv", "json", "markdown"}
         CSV has one heading line; JSON an object with ``study``, ``columns`` (name -> unit and meaning) and ``rows``;
         Markdown a table.

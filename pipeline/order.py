@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import rows
-from pipeline.parts import STAGING
+from pipeline.folders import STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-STAGING = ".staging-"
-_PREFIX, _SUFFIX = "part-", ".parquet"
+PREFIX, _SUFFIX = "part-", ".parquet"
 
 
 class UnreadablePartError(Exception):
@@ -29,19 +28,20 @@ class UnreadablePartError(Exception):
 
 def encoded(table: pa.Table, study: dict[str, Any], provenance: dict[str, str]) -> bytes:
     """Return a table as a Parquet file with the study and the provenance in its metadata; equal for equal input."""
-    described = table.replace_schema_metadata(_described(study, provenance))
+    described = table.replace_schema_metadata(schema_of(study, provenance).metadata)
     sink = pa.BufferOutputStream()
     pq.write_table(described, sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
-def _described(study: dict[str, Any], provenance: dict[str, str]) -> dict[Any, Any]:
-    """Return the metadata of a part."""
+def schema_of(study: dict[str, Any], provenance: dict[str, str]) -> pa.Schema:
+    """Return the schema of a part that this version writes, with the study and the provenance in its metadata."""
     own = {
         STUDY_KEY: json.dumps(_told(study), sort_keys=True),
         PROVENANCE_KEY: json.dumps(provenance, sort_keys=True),
     }
-    return (row_schema().metadata or {}) | own
+    schema = row_schema()
+    return schema.with_metadata((schema.metadata or {}) | own)
 
 
 def _told(study: Any) -> Any:
@@ -53,26 +53,20 @@ def _told(study: Any) -> Any:
     return [_told(entry) for entry in study] if isinstance(study, list) else study
 
 
-def write_part(
-    folder: Path, tables: Iterable[pa.Table], study: dict[str, Any], provenance: dict[str, str]
-) -> str:
-    """Write tables one after another as one part, without holding them all; return its name."""
-    staged = folder / f"{STAGING}{os.getpid()}-rows"
-    schema = row_schema().with_metadata(_described(study, provenance))
+def write_rows(file: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:
+    """Write tables one after another as one part, without holding them all; return the name that it has to get."""
     try:
-        with staged.open("wb") as file:
-            hashing = _Hashing(file)
+        with file.open("wb") as sink:
+            hashing = _Hashing(sink)
             with pq.ParquetWriter(hashing, schema, compression="zstd") as writer:
                 for table in tables:
                     writer.write_table(table.replace_schema_metadata(schema.metadata))
-            file.flush()
-            os.fsync(file.fileno())
+            sink.flush()
+            os.fsync(sink.fileno())
     except OSError:
-        staged.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         raise
-    name = _name_of(hashing.digest)
-    _publish(staged, folder, name)
-    return name
+    return _name_of(hashing.digest)
 
 
 class _Hashing:
@@ -126,12 +120,28 @@ def part_name(content: bytes) -> str:
 
 def _name_of(digest: Any) -> str:
     """Return the name of the part whose bytes have a hash."""
-    return f"{_PREFIX}{digest.hexdigest()}{_SUFFIX}"
+    return f"{PREFIX}{digest.hexdigest()}{_SUFFIX}"
 
 
 def part_files(folder: Path) -> list[Path]:
-    """Return the parts of a dataset, sorted by name."""
-    return sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}"))
+    """Return the parts in a folder, sorted by name."""
+    return sorted(folder.glob(f"{PREFIX}*{_SUFFIX}"))
+
+
+def is_part(name: str) -> bool:
+    """Return whether a file of this name is a part."""
+    return name.startswith(PREFIX) and name.endswith(_SUFFIX)
+
+
+def intact(file: Path) -> bool:
+    """Return whether the bytes of a part are those that its name says."""
+    return _name_of(_digest(file)[0]) == file.name
+
+
+def _digest(file: Path) -> tuple[Any, int]:
+    """Return the hash of a file, and how many bytes it has."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)), content.tell()
 
 
 def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
@@ -160,9 +170,7 @@ def pieces(file: Path) -> Iterator[pa.Table]:
 @contextmanager
 def opened(file: Path) -> Iterator[pq.ParquetFile]:
     """Open a part, once its bytes are known to be those that were written; raises as ``read_part`` does."""
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16))
-        size = content.tell()
+    digest, size = _digest(file)
     if _name_of(digest) != file.name:
         raise UnreadablePartError(f"{file.name}: damaged, its {size:,} bytes are not those that were written")
     try:
@@ -183,67 +191,3 @@ def _refuse_newer(schema: pa.Schema, file: Path) -> None:
             f"{file}: written with schema version {version}; this forkbench knows versions up to {SCHEMA_VERSION}; "
             "install a newer forkbench to read it"
         )
-
-
-def write_new(folder: Path, name: str, content: bytes | Iterable[bytes]) -> bool:
-    """Create a file that is whole from its first moment; an existing one is never touched.
-
-    Parameters
-    ----------
-    content : bytes, or iterable of bytes
-        All of it, or one piece after another.
-
-    Returns
-    -------
-    bool
-        False if a file of that name was there already.
-    """
-    return _publish(_staged(folder, name, content), folder, name)
-
-
-def _publish(staged: Path, folder: Path, name: str) -> bool:
-    """Give a staged file its name, unless there is one that has it; return whether there was none."""
-    try:
-        os.link(staged, folder / name)
-    except FileExistsError:
-        return False
-    finally:
-        staged.unlink()
-    _sync_folder(folder)
-    return True
-
-
-def replace(folder: Path, name: str, content: bytes | Iterable[bytes]) -> None:
-    """Write a file that may be there already: readers see the old one or the new one, never a piece."""
-    _staged(folder, name, content).replace(folder / name)
-    _sync_folder(folder)
-
-
-def remove(folder: Path, files: Iterable[Path]) -> None:
-    """Remove files that may be gone already."""
-    for file in files:
-        file.unlink(missing_ok=True)
-    _sync_folder(folder)
-
-
-def _staged(folder: Path, name: str, content: bytes | Iterable[bytes]) -> Path:
-    """Return a file with the content, on the disk for certain, under a name that nobody reads."""
-    staged = folder / f"{STAGING}{os.getpid()}-{name}"
-    try:
-        with staged.open("wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        staged.unlink(missing_ok=True)
-        raise
-    return staged
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that names in a folder survive a crash."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,10 +12,9 @@ from pipeline.values import brief
 from pipeline.workload_entries import GEOMETRY_AXIS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.cells import Cell
     from pipeline.estimate import Estimate, Memory
+    from pipeline.places import Where
     from pipeline.rules import Condition, Rule
     from pipeline.study import Study
     from pipeline.survey import Group, Survey
@@ -25,7 +24,7 @@ _SHOWN_VALUES = 6  # of an axis, of a group of cells
 _SHOWN_ENTRIES = 20  # of an axis
 
 
-def plan_facts(study: Study, found: Survey, guess: Estimate, path: Path) -> dict[str, Any]:
+def plan_facts(study: Study, found: Survey, guess: Estimate, path: Where) -> dict[str, Any]:
     """Return a plan as plain data."""
     return {
         "study": study.name,
@@ -58,7 +57,7 @@ def plan_facts(study: Study, found: Survey, guess: Estimate, path: Path) -> dict
     }
 
 
-def plan_lines(study: Study, found: Survey, guess: Estimate, path: Path) -> str:
+def plan_lines(study: Study, found: Survey, guess: Estimate, path: Where) -> str:
     """Return a plan, with what is done and what the rest will take."""
     traces, designs = counted(found.traces, "trace"), counted(len(study.designs), "design")
     lines = [f"{study.name}: {study.question}", "", _axis_table(study), ""]

@@ -19,6 +19,7 @@ from pipeline.sweep import job_of
 
 if TYPE_CHECKING:
     from pipeline.cells import Cell
+    from pipeline.places import Where
     from pipeline.plan import Plan
 
 RESULTS = Path("results")
@@ -30,11 +31,11 @@ class Found(NamedTuple):
 
     cell: Cell
     plan: Plan
-    path: Path
+    path: Where
     row: pa.Table
 
 
-def find_cell(prefix: str, path: Path | None) -> Found:
+def find_cell(prefix: str, path: Where | None) -> Found:
     """Return the cell whose id begins with ``prefix``, from one dataset or from all in ``results/``.
 
     Raises
@@ -45,7 +46,9 @@ def find_cell(prefix: str, path: Path | None) -> Found:
     given, prefix = prefix, prefix.lower()
     if not re.fullmatch(f"[0-9a-f]{{{MIN_DIGITS},}}", prefix):
         raise RefusedError(f"{given!r} is not a cell's id; an id is at least {MIN_DIGITS} hexadecimal digits")
-    paths = [path] if path is not None else sorted(plan.parent for plan in RESULTS.glob(f"*/{store.PLAN}"))
+    paths: list[Where] = (
+        [path] if path is not None else sorted(plan.parent for plan in RESULTS.glob(f"*/{store.PLAN}"))
+    )
     hits = [
         (folder, plan, cell)
         for folder, plan in ((folder, store.read_plan(folder)) for folder in paths)
@@ -63,7 +66,7 @@ def find_cell(prefix: str, path: Path | None) -> Found:
     return Found(cell, plan, folder, _stored(folder, cell.cell_id))
 
 
-def _stored(folder: Path, cell_id: str) -> pa.Table:
+def _stored(folder: Where, cell_id: str) -> pa.Table:
     """Return the stored row of a cell, in a table that is empty if it has none."""
     table = store.read(folder)
     return table.filter(pc.equal(table["cell_id"], cell_id))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.fleet import Fleet
+    from pipeline.places import Where
     from pipeline.sweep import Orders
 
 _CREW = (
@@ -80,7 +81,7 @@ def sweep_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @crew_options
 @sweep_options
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(study: Path, results: Path | None, sets: tuple[str, ...], *, quiet: bool, **asked: Any) -> None:
+def run(study: Path, results: Where | None, sets: tuple[str, ...], *, quiet: bool, **asked: Any) -> None:
     """Simulate the cells of a study that have no row yet, and store their rows.
 
     Running again resumes. Ctrl-C once finishes what runs and stores it; twice stops at once. Exit code 0: all cells are

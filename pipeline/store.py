@@ -17,11 +17,8 @@ have stay on the disk but are not read. What a submitted sweep has beside this i
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -29,16 +26,19 @@ import pyarrow.compute as pc
 
 from pipeline import parts, rows
 from pipeline.cells import CellSet
-from pipeline.errors import DamagedPartWarning, DatasetError
+from pipeline.errors import DamagedPartWarning, DatasetError, StoreDownError
+from pipeline.places import place_of
 from pipeline.plan import is_of_another_version, plan_from
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY, row_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from pipeline.places import Place, Where
     from pipeline.plan import Plan
 
-PLAN, STUDY, FAILURES, COMPLETE, LOCK = "plan.json", "study.yaml", "failures.json", "_complete.json", ".lock"
+PLAN, STUDY, FAILURES, COMPLETE = "plan.json", "study.yaml", "failures.json", "_complete.json"
 _READ_ATTEMPTS = 3
 
 
@@ -69,7 +69,7 @@ class Status(NamedTuple):
         return self.done == self.planned
 
 
-def read(path: Path | str) -> pa.Table:
+def read(path: Where) -> pa.Table:
     """Return the rows of the planned cells, sorted by ``cell_id``, each once, in the schema of ``pipeline.schema``.
 
     The table's metadata holds the study and the provenance. Damaged parts are left out, with a
@@ -82,64 +82,60 @@ def read(path: Path | str) -> pa.Table:
     NondeterminismError
         If two rows of one cell differ.
     """
-    folder = Path(path)
-    document = _document(folder)
+    place = place_of(path)
+    document = _document(place)
     planned = pa.array(document["columns"]["ids"], pa.string())
-    tables, _ = _warned_parts(folder)
+    tables, _ = _warned_parts(place)
     schema = row_schema()
-    chosen = [_planned_rows(table, planned, folder) for table in tables.values()]
+    chosen = [_planned_rows(table, planned, path) for table in tables.values()]
     table = rows.sorted_unique(pa.concat_tables([schema.empty_table(), *chosen]))
     own = {STUDY_KEY: json.dumps(document["study"]), PROVENANCE_KEY: json.dumps(document["provenance"])}
     return table.replace_schema_metadata((schema.metadata or {}) | own)
 
 
-def status(path: Path | str) -> Status:
+def status(path: Where) -> Status:
     """Return how far a dataset is; raises DatasetError if the folder is none."""
-    folder = Path(path)
-    plan = read_plan(folder)
-    tables, unreadable = _warned_parts(folder, ["cell_id"])
+    place = place_of(path)
+    plan = plan_from(_document(place))
+    tables, unreadable = _warned_parts(place, ["cell_id"])
     done = CellSet(plan.cells, _cell_ids(tables))
-    return Status(plan.study["name"], len(plan.cells), len(done), failures(folder), unreadable)
+    return Status(plan.study["name"], len(plan.cells), len(done), failures(path), unreadable)
 
 
-def identities(path: Path | str) -> Iterator[tuple[str, str, str, str]]:
+def identities(path: Where) -> Iterator[tuple[str, str, str, str]]:
     """Yield cell id, trace id, design and model version of every row in a folder, planned or not."""
     columns = ["cell_id", "trace_id", "design", "model_version"]
-    for table in _warned_parts(Path(path), columns)[0].values():
+    for table in _warned_parts(place_of(path), columns)[0].values():
         yield from zip(*(table[column].to_pylist() for column in columns), strict=True)
 
 
-def failures(path: Path | str) -> list[dict[str, str]]:
+def failures(path: Where) -> list[dict[str, str]]:
     """Return the cells that failed, as ``Status.failures``; none if there is no such dataset."""
-    file = Path(path) / FAILURES
     try:
-        found: list[dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+        found: list[dict[str, str]] = json.loads(place_of(path).read(FAILURES))
         return [failure for failure in found if failure["cell_id"]]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (ValueError, KeyError, TypeError):
-        raise DatasetError(f"{file}: damaged; remove it; the cells that it names will be run again") from None
+        raise DatasetError(
+            f"{path}/{FAILURES}: damaged; remove it; the cells that it names will be run again"
+        ) from None
 
 
-def writer_of(path: Path | str) -> int | None:
+def writer_of(path: Where) -> int | None:
     """Return the number of the process that holds a dataset's lock, None if nobody does; 0 if it is not known."""
-    try:
-        handle = os.open(Path(path) / LOCK, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        told = os.read(handle, 20).decode(errors="replace").strip()
-        return int(told) if told.isdigit() else 0
-    finally:
-        os.close(handle)
-    return None
+    return place_of(path).writer()
 
 
-def committed(path: Path | str) -> set[str]:
+def stored(path: Where) -> tuple[int, int]:
+    """Return how many parts a dataset has, and their bytes."""
+    sizes = [size for name, size in place_of(path).sizes().items() if parts.is_part(name)]
+    return len(sizes), sum(sizes)
+
+
+def committed(path: Where) -> set[str]:
     """Return the ids of all cells that have a row in a folder, planned or not; none if there is no such folder."""
-    return _cell_ids(_warned_parts(Path(path), ["cell_id"])[0])
+    return _cell_ids(_warned_parts(place_of(path), ["cell_id"])[0])
 
 
 def _cell_ids(tables: dict[Path, pa.Table]) -> set[str]:
@@ -147,9 +143,9 @@ def _cell_ids(tables: dict[Path, pa.Table]) -> set[str]:
     return {cell_id for table in tables.values() for cell_id in table["cell_id"].to_pylist()}
 
 
-def _warned_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
+def _warned_parts(place: Place, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
     """Return what ``valid_parts`` does, and warn of the damaged ones."""
-    tables, unreadable = valid_parts(folder, columns)
+    tables, unreadable = valid_parts(place, columns)
     for damage in unreadable:
         warnings.warn(
             f"{damage}; its cells will be simulated again when the study is run",
@@ -159,44 +155,50 @@ def _warned_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[
     return tables, unreadable
 
 
-def read_plan(path: Path | str) -> Plan:
+def read_plan(path: Where) -> Plan:
     """Return the plan of a dataset; raises DatasetError if the folder is none."""
-    return plan_from(_document(Path(path)))
+    return plan_from(_document(place_of(path)))
 
 
-def completed(path: Path | str) -> str | None:
+def document(path: Where) -> dict[str, Any]:
+    """Return the content of a dataset's plan.json; raises DatasetError if there is none."""
+    return _document(place_of(path))
+
+
+def completed(path: Where) -> str | None:
     """Return the checksum of all rows that a run wrote when the plan was complete; None if there is none to be read."""
-    folder = Path(path)
+    place = place_of(path)
     try:
-        summary = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
-        right = summary["plan_id"] == read_plan(folder).plan_id
+        summary = json.loads(place.read(COMPLETE))
+        right = summary["plan_id"] == read_plan(path).plan_id
         return str(summary["checksum"]) if right else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _document(folder: Path) -> dict[str, Any]:
+def _document(place: Place) -> dict[str, Any]:
     """Return the content of a dataset's plan.json."""
-    file = folder / PLAN
     try:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        plan_from(document)
+        found: dict[str, Any] = json.loads(place.read(PLAN))
+        plan_from(found)
     except (FileNotFoundError, NotADirectoryError):
-        there = "there is no such folder" if not folder.exists() else f"it has no {PLAN}"
-        raise DatasetError(f"{folder}: not a dataset, {there}; forkbench run STUDY makes one") from None
+        there = "there is no such folder" if not place.exists() else f"it has no {PLAN}"
+        raise DatasetError(f"{place}: not a dataset, {there}; forkbench run STUDY makes one") from None
+    except StoreDownError:
+        raise
     except OSError as error:
         raise DatasetError(
-            f"{file}: {(error.strerror or 'cannot be read').lower()}; make it readable"
+            f"{place}/{PLAN}: {(error.strerror or 'cannot be read').lower()}; make it readable"
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise DatasetError(f"{file}: {_no_plan(file)}") from None
-    return document
+        raise DatasetError(f"{place}/{PLAN}: {_no_plan(place)}") from None
+    return found
 
 
-def _no_plan(file: Path) -> str:
+def _no_plan(place: Place) -> str:
     """Return what is wrong with a plan that cannot be used, and what to do."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(place.read(PLAN))
     except ValueError:
         document = None
     if not is_of_another_version(document):
@@ -210,13 +212,13 @@ def _no_plan(file: Path) -> str:
     )
 
 
-def valid_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
+def valid_parts(place: Place, columns: list[str] | None = None) -> tuple[dict[Path, pa.Table], list[str]]:
     """Return the rows of each valid part, all columns or some, and what is wrong with the others."""
     for _ in range(_READ_ATTEMPTS):
         tables: dict[Path, pa.Table] = {}
         unreadable = []
         try:
-            for file in parts.part_files(folder):
+            for file in place.parts():
                 try:
                     tables[file] = parts.read_part(file, columns)
                 except parts.UnreadablePartError as error:
@@ -224,15 +226,15 @@ def valid_parts(folder: Path, columns: list[str] | None = None) -> tuple[dict[Pa
         except FileNotFoundError:
             continue  # a driver has just put the parts together in one; look again
         return tables, unreadable
-    raise DatasetError(f"{folder}: its parts change all the time; wait for the run that writes them")
+    raise DatasetError(f"{place}: its parts change all the time; wait for the run that writes them")
 
 
-def _planned_rows(table: pa.Table, planned: pa.Array, folder: Path) -> pa.Table:
+def _planned_rows(table: pa.Table, planned: pa.Array, path: Where) -> pa.Table:
     """Return the planned rows of a part in the schema of this version."""
-    return conformed(table.filter(pc.is_in(table["cell_id"], planned)), folder)
+    return conformed(table.filter(pc.is_in(table["cell_id"], planned)), path)
 
 
-def conformed(chosen: pa.Table, folder: Path) -> pa.Table:
+def conformed(chosen: pa.Table, path: Where) -> pa.Table:
     """Return rows of a part in the schema of this version; raises DatasetError if they have other columns."""
     schema = row_schema()
     if not len(chosen):
@@ -241,5 +243,5 @@ def conformed(chosen: pa.Table, folder: Path) -> pa.Table:
         return chosen.select(schema.names).cast(schema)
     except (KeyError, ValueError):
         raise DatasetError(
-            f"{folder}: its rows have other columns than this forkbench; run the study again"
+            f"{path}: its rows have other columns than this forkbench; run the study again"
         ) from None

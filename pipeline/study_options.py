@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.dataset_argument import DATASET
+
 if TYPE_CHECKING:
     from pipeline.study import Study
 
@@ -17,7 +19,7 @@ sets_option = click.option(
     help="Replace a value of the study, e.g. --set replicates=5 or --set workload.tree.anon_pages=600. Repeatable.",
 )  # fmt: skip
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path), metavar="DIR", help="The dataset. [default: results/<study name>]",
+    "--results", type=DATASET, metavar="DIR", help="The dataset: a folder, or a URL. [default: results/<study name>]",
 )  # fmt: skip
 
 

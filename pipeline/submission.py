@@ -19,12 +19,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline import parts, store
+from pipeline import folders, store
 from pipeline.errors import DatasetError, RefusedError
+from pipeline.places import place_of
 from pipeline.plan import content_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pipeline.places import Where
 
 RECORD, LOG, CANCEL = "submission.json", "driver.log", "cancel"
 ID_DIGITS = 12
@@ -71,10 +74,10 @@ def now() -> str:
 
 def write_record(dataset: Path, record: Submission) -> None:
     """Note who drives a dataset; the one who does holds its lock. What the disk refuses is an OSError."""
-    parts.replace(dataset, RECORD, json.dumps(record._asdict(), indent=1).encode())
+    folders.replace(dataset, RECORD, json.dumps(record._asdict(), indent=1).encode())
 
 
-def read_record(dataset: Path) -> Submission | None:
+def read_record(dataset: Where) -> Submission | None:
     """Return who drove a dataset last; None if it never was submitted.
 
     Raises
@@ -88,11 +91,11 @@ def read_record(dataset: Path) -> Submission | None:
         return None if text is None else Submission(**{name: known[name] for name in Submission._fields})
     except (ValueError, KeyError, TypeError):
         raise DatasetError(
-            f"{dataset / RECORD}: damaged; remove it; submitting again writes it anew"
+            f"{dataset}/{RECORD}: damaged; remove it; submitting again writes it anew"
         ) from None
 
 
-def log_of(dataset: Path) -> str:
+def log_of(dataset: Where) -> str:
     """Return what the drivers of a dataset said.
 
     Raises
@@ -104,28 +107,28 @@ def log_of(dataset: Path) -> str:
     if text is None:
         there = (
             "there is no such folder"
-            if not dataset.exists()
+            if not place_of(dataset).exists()
             else f"it has no {LOG}, for it never was submitted"
         )
         raise DatasetError(f"{dataset}: no log, {there}; forkbench submit STUDY makes one")
     return text
 
 
-def _read(dataset: Path, name: str) -> str | None:
+def _read(dataset: Where, name: str) -> str | None:
     """Return the content of a file of a dataset, None if it is not there; raises DatasetError if it cannot be read."""
     try:
-        return (dataset / name).read_text(encoding="utf-8", errors="replace")
+        return place_of(dataset).read(name).decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise DatasetError(f"{dataset / name}: cannot be read ({reason}); make it readable") from None
+        raise DatasetError(f"{dataset}/{name}: cannot be read ({reason}); make it readable") from None
 
 
 # Stopping a run from elsewhere
 
 
-def ask_to_stop(dataset: Path) -> int:
+def ask_to_stop(dataset: Where) -> int:
     """Ask the run that writes a dataset to finish what runs and stop; return its process.
 
     Raises
@@ -140,30 +143,33 @@ def ask_to_stop(dataset: Path) -> int:
             f"{dataset}: nothing to cancel, for no run writes it; forkbench status {dataset} tells how far it is"
         )
     try:
-        (dataset / CANCEL).touch()
+        place_of(dataset).write_new(CANCEL, b"")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DatasetError(
-            f"{dataset / CANCEL}: cannot be written ({reason}), which is how a run is asked to stop; "
+            f"{dataset}/{CANCEL}: cannot be written ({reason}), which is how a run is asked to stop; "
             f"make it writable, or send SIGTERM to process {writer} on its machine"
         ) from None
     return writer
 
 
-def forget_wish(dataset: Path) -> None:
+def forget_wish(dataset: Where) -> None:
     """Forget that somebody wanted a run to stop; the one who writes the dataset does so."""
-    (dataset / CANCEL).unlink(missing_ok=True)
+    place = place_of(dataset)
+    if place.has(CANCEL):
+        place.remove([CANCEL])
 
 
-def wish_to_stop(dataset: Path) -> Callable[[], bool]:
+def wish_to_stop(dataset: Where) -> Callable[[], bool]:
     """Return a function that says whether somebody wants the run to stop; it looks once a second at most."""
+    place = place_of(dataset)
     looked, wished = float("-inf"), False
 
     def wanted() -> bool:
         nonlocal looked, wished
         if not wished and time.monotonic() - looked >= _LOOK_SECONDS:
             looked = time.monotonic()
-            wished = (dataset / CANCEL).exists()
+            wished = place.has(CANCEL)
         return wished
 
     return wanted
@@ -177,10 +183,10 @@ def remember(record_id: str, dataset: Path | str, study: str, scheduler: str) ->
     folder = _registry()
     folder.mkdir(parents=True, exist_ok=True)
     known = {"dataset": str(dataset), "study": study, "scheduler": scheduler, "submitted": now()}
-    parts.replace(folder, f"{record_id}.json", json.dumps(known, indent=1).encode())
+    folders.replace(folder, f"{record_id}.json", json.dumps(known, indent=1).encode())
 
 
-def dataset_of(name: str) -> Path:
+def dataset_of(name: str) -> Where:
     """Return the dataset that a user means: a folder, or the ID of a submission, at least 6 digits of it.
 
     Raises
@@ -188,6 +194,8 @@ def dataset_of(name: str) -> Path:
     RefusedError
         No submission has the ID, or several do.
     """
+    if "://" in name:
+        return name
     if Path(name).exists() or not re.fullmatch(f"[0-9a-f]{{{MIN_DIGITS},{ID_DIGITS}}}", name):
         return Path(name)
     found = {each: place for each, place in _known() if each.startswith(name)}

@@ -17,6 +17,7 @@ from pipeline.study_options import default_results, load, results_option, study_
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.places import Where
     from pipeline.submitting import Submitted
 
 _FOLLOW_SECONDS = 0.5
@@ -27,7 +28,7 @@ _submission = click.argument("submission", metavar="ID|DATASET")
 @study_argument
 @results_option
 @sweep_options
-def submit(study: Path, results: Path | None, sets: tuple[str, ...], **asked: Any) -> None:
+def submit(study: Path, results: Where | None, sets: tuple[str, ...], **asked: Any) -> None:
     """Hand a study to a Dask cluster and return: its driver runs on a machine of the cluster.
 
     The study is resolved and planned now; later edits of its files change nothing. The dataset's place, --results, is a
@@ -41,6 +42,11 @@ def submit(study: Path, results: Path | None, sets: tuple[str, ...], **asked: An
         raise RefusedError(
             "submit: no scheduler is named; a sweep is submitted to a Dask cluster that runs already; "
             "give --scheduler ADDR or --scheduler-file FILE, or use forkbench run"
+        )
+    if isinstance(results, str):
+        raise RefusedError(
+            f"--results {results}: the driver of a submitted sweep keeps its log beside its rows, which takes a folder; "
+            "name one, or use forkbench run"
         )
     fleet = fleet_of(asked)
     wanted = load(study, sets)
@@ -95,7 +101,7 @@ def logs(submission: str, lines: int | None, *, follow: bool) -> None:
         _follow(dataset, text)
 
 
-def _follow(dataset: Path, shown: str) -> None:
+def _follow(dataset: Where, shown: str) -> None:
     """Print what is added to a log, while somebody writes the dataset."""
     from pipeline.store import writer_of
     from pipeline.submission import log_of

@@ -15,9 +15,9 @@ from pipeline.values import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from pipeline.cells import Cell
+    from pipeline.places import Where
     from pipeline.study import Point, Study
 
 DONE, FAILED, CHANGED, REDEFINED, NEW = (
@@ -85,7 +85,7 @@ class Survey:
         return self.count(*(reason for reason, (runs, _) in REASONS.items() if runs))
 
 
-def survey(study: Study, model_version: str, path: Path) -> Survey:
+def survey(study: Study, model_version: str, path: Where) -> Survey:
     """Look at each cell of a study, and at what a dataset has of it; ``path`` may be no dataset."""
     known = _Known(path, model_version)
     ids = CellIds(study, model_version)
@@ -146,7 +146,7 @@ class _Tally:
 class _Known:
     """What a dataset knows of cells."""
 
-    def __init__(self, path: Path, model_version: str) -> None:
+    def __init__(self, path: Where, model_version: str) -> None:
         self._done: set[str] = set()
         self._changed: set[str] = set()
         self._redefined: set[str] = set()

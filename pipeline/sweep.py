@@ -24,9 +24,9 @@ from pipeline.writer import Dataset
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
     from pipeline.cells import Cell
+    from pipeline.places import Where
     from pipeline.plan import Plan
     from pipeline.study import Study
     from pipeline.work import CellFailure, Job, Reply
@@ -93,7 +93,7 @@ _NOTHING_ELSE = Orders()
 
 
 def run_study(
-    study: Study, path: Path, fleet: Fleet | int, orders: Orders = _NOTHING_ELSE, *, quiet: bool = False
+    study: Study, path: Where, fleet: Fleet | int, orders: Orders = _NOTHING_ELSE, *, quiet: bool = False
 ) -> Outcome:
     """Simulate the cells of a study that have no row yet and did not fail before, and store their rows.
 
@@ -101,8 +101,8 @@ def run_study(
     ----------
     study : Study
         The question.
-    path : Path
-        The dataset's folder.
+    path : Path or str
+        The dataset's folder, or its URL.
     fleet : Fleet or int
         Who simulates; a number of local processes, 0 for this one alone.
     orders : Orders
@@ -340,7 +340,7 @@ def _interrupts(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def outcome_lines(path: Path, outcome: Outcome) -> str:
+def outcome_lines(path: Where, outcome: Outcome) -> str:
     """Return what a run did to the dataset at ``path``, and what may come next."""
     name, total = outcome.plan.study["name"], len(outcome.plan.cells)
     if outcome.simulated or outcome.failures or outcome.left:
@@ -359,7 +359,7 @@ def outcome_lines(path: Path, outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _failure_lines(path: Path, outcome: Outcome) -> list[str]:
+def _failure_lines(path: Where, outcome: Outcome) -> list[str]:
     """Return what failed, equal failures together."""
     if not outcome.failures:
         return []

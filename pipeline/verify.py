@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from pipeline import rows, store
 from pipeline.errors import DatasetError, NondeterminismError, counted
+from pipeline.places import place_of
 from pipeline.plan import canonical
 from pipeline.provenance import model_version
 from pipeline.schema import row_schema
 from pipeline.sweep import job_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.cells import Cell, Cells
+    from pipeline.places import Where
     from pipeline.plan import Plan
 
 _SHOWN = 3  # cells of a problem
@@ -30,7 +33,7 @@ class Finding(NamedTuple):
     right: bool
 
 
-def verify(path: Path | str, sample: int) -> list[Finding]:
+def verify(path: Where, sample: int) -> list[Finding]:
     """Look at all of a dataset.
 
     Parameters
@@ -45,10 +48,9 @@ def verify(path: Path | str, sample: int) -> list[Finding]:
     DatasetError
         If the folder is no dataset.
     """
-    folder = Path(path)
-    plan = store.read_plan(folder)
-    tables, unreadable = store.valid_parts(folder)
-    findings = [_plan(folder, plan), _parts(tables, unreadable)]
+    plan = store.read_plan(path)
+    tables, unreadable = store.valid_parts(place_of(path))
+    findings = [_plan(path, plan), _parts(tables, unreadable)]
     for look in (_schema, _unique):
         findings.append(look(tables))
         if not findings[-1].right:
@@ -58,8 +60,8 @@ def verify(path: Path | str, sample: int) -> list[Finding]:
     )
     cells = plan.cells
     planned = table.filter(pa.array(cells.numbers(table["cell_id"].to_pylist()) >= 0))
-    findings += [_complete(folder, planned, cells), _identity(planned, cells), _totals(planned)]
-    findings.append(_summary(folder, planned, len(cells)))
+    findings += [_complete(path, planned, cells), _identity(planned, cells), _totals(planned)]
+    findings.append(_summary(path, planned, len(cells)))
     findings.append(_sample(planned, plan, sample))
     return findings
 
@@ -74,10 +76,9 @@ def _cells(ids: list[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + (" ..." if len(ids) > _SHOWN else "")
 
 
-def _plan(folder: Path, plan: Plan) -> Finding:
+def _plan(path: Where, plan: Plan) -> Finding:
     """Compare the plan's id with its cells."""
-    document = json.loads((folder / store.PLAN).read_text(encoding="utf-8"))
-    same = document.get("plan_id") == plan.plan_id
+    same = store.document(path).get("plan_id") == plan.plan_id
     told = f"{counted(len(plan.cells), 'cell')}, hash of their ids {'as' if same else 'other than'} written"
     return Finding("plan", told, same)
 
@@ -114,13 +115,13 @@ def _unique(tables: dict[Path, pa.Table]) -> Finding:
     return Finding("duplicates", told, right=True)
 
 
-def _complete(folder: Path, table: pa.Table, cells: Cells) -> Finding:
+def _complete(path: Where, table: pa.Table, cells: Cells) -> Finding:
     """Tell whether every planned cell has its row, or is known to have failed."""
     there = set(table["cell_id"].to_pylist())
     missing = [cell_id for piece in cells.sorted_ids() for cell_id in piece if cell_id not in there]
     if not missing:
         return Finding("complete", f"all {counted(len(cells), 'planned cell')} have a row", right=True)
-    failed = {failure["cell_id"] for failure in store.failures(folder)} & set(missing)
+    failed = {failure["cell_id"] for failure in store.failures(path)} & set(missing)
     told = f"{len(missing):,} of {counted(len(cells), 'planned cell')} have no row, e.g. {_cells(missing)}"
     return Finding("complete", f"{told}; {len(failed):,} of them failed; run the study again", right=False)
 
@@ -155,17 +156,19 @@ def _totals(table: pa.Table) -> Finding:
     return Finding("totals", "act vectors add up to the totals of every row", right=True)
 
 
-def _summary(folder: Path, table: pa.Table, planned: int) -> Finding:
+def _summary(path: Where, table: pa.Table, planned: int) -> Finding:
     """Compare the checksum of all rows with the one that the run wrote."""
-    file, found = folder / store.COMPLETE, rows.checksum(store.read(folder))
-    if not file.exists():
+    found = rows.checksum(store.read(path))
+    try:
+        content = place_of(path).read(store.COMPLETE)
+    except FileNotFoundError:
         done = len(table) == planned
         told = f"{found}; no {store.COMPLETE} to compare with" + (
             "; run the study again to write it" if done else ""
         )
         return Finding("checksum", told, right=True)
     try:
-        summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        summary: dict[str, Any] = json.loads(content)
         written = (summary["checksum"], summary["cells"])
     except (ValueError, KeyError, TypeError):
         return Finding(

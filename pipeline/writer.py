@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -15,7 +14,9 @@ import pyarrow.compute as pc
 from pipeline import parts, rows, store
 from pipeline.cells import CellSet
 from pipeline.errors import DatasetError, counted
+from pipeline.folders import STAGING
 from pipeline.order import Source, in_order
+from pipeline.places import place_of
 from pipeline.plan import plan_document
 from pipeline.schema import row_schema
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pipeline.cells import Cell
+    from pipeline.places import Where
     from pipeline.plan import Plan
     from pipeline.work import CellFailure, CellRow
 
@@ -37,8 +39,8 @@ class Dataset:
 
     Parameters
     ----------
-    path : Path
-        The folder; made if it is not there.
+    path : Path or str
+        The folder, made if it is not there; or the URL.
     plan : Plan
         What is to be run.
     made_by : dict
@@ -54,7 +56,7 @@ class Dataset:
         What the user should know about what was found.
     """
 
-    def __init__(self, path: Path, plan: Plan, made_by: dict[str, str]) -> None:
+    def __init__(self, path: Where, plan: Plan, made_by: dict[str, str]) -> None:
         self.path = path
         self.done = CellSet(plan.cells)
         self.notes: list[str] = []
@@ -63,13 +65,14 @@ class Dataset:
         self._waiting: list[CellRow] = []
         # The first rows are committed at once: a disk that refuses is noticed early.
         self._flushed = float("-inf")
-        self._lock: int | None = None
+        self._place = place_of(path)
+        self._claimed = False
         self._before: Plan | None = None  # the plan that this one takes the place of
 
     def __enter__(self) -> Self:
         try:
-            self._claim()
-            parts.remove(self.path, self.path.glob(f"{parts.STAGING}*"))
+            self._place.claim(store.PLAN)
+            self._claimed = True
             self._freeze()
             self._resume()
         except OSError as error:
@@ -86,47 +89,19 @@ class Dataset:
         self._release()
 
     def _release(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Give the lock back; that of another one is left alone."""
+        if self._claimed:
+            self._place.release()
+            self._claimed = False
 
     def _refusal(self, error: OSError) -> DatasetError:
         """Return what a failure of the file system means for the user."""
-        reason = (error.strerror or str(error)).lower()
-        return DatasetError(
-            f"{self.path}: cannot be written ({reason}); rows that are stored are safe; "
-            "make room or permission there, or name another folder with --results, and run the same command again"
-        )
-
-    def _claim(self) -> None:
-        """Make the folder and take the lock."""
-        if self.path.exists() and not self.path.is_dir():
-            raise DatasetError(f"{self.path}: is a file; a dataset is a folder; name another with --results")
-        self.path.mkdir(parents=True, exist_ok=True)
-        known = (self.path / store.PLAN).exists() or (self.path / store.LOCK).exists()
-        if not known and any(self.path.iterdir()):
-            raise DatasetError(
-                f"{self.path}: holds other files and no {store.PLAN}; a dataset needs a folder of its own; "
-                "name another with --results"
-            )
-        self._lock = os.open(self.path / store.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(self._lock, 20).decode().strip() or "unknown"
-            raise DatasetError(
-                f"{self.path}: another run (process {owner}) is writing it; one at a time is allowed; "
-                "wait for it or name another folder with --results"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, str(os.getpid()).encode())
+        return refusal(self.path, error)
 
     def _freeze(self) -> None:
         """Write the plan once; if another plan is there, set that one aside."""
-        file = self.path / store.PLAN
-        if parts.write_new(self.path, store.PLAN, self._document()):
-            parts.replace(self.path, store.STUDY, self.plan.text.encode())
+        if self._place.write_new(store.PLAN, self._document()):
+            self._place.replace(store.STUDY, self.plan.text.encode())
             return
         try:
             before = store.read_plan(self.path)
@@ -142,10 +117,10 @@ class Dataset:
         if before is not None and before.plan_id != self.plan.plan_id:
             self._before = before
             if not self._has_all_of(before):
-                parts.write_new(self.path, f"plan-{before.plan_id}.json", file.read_bytes())
-        parts.remove(self.path, [self.path / store.COMPLETE])
-        parts.replace(self.path, store.PLAN, self._document())
-        parts.replace(self.path, store.STUDY, self.plan.text.encode())
+                self._place.write_new(f"plan-{before.plan_id}.json", self._place.read(store.PLAN))
+        self._place.remove([store.COMPLETE])
+        self._place.replace(store.PLAN, self._document())
+        self._place.replace(store.STUDY, self.plan.text.encode())
 
     def _has_all_of(self, before: Plan) -> bool:
         """Return whether the plan has all cells of another: nothing is lost with that one."""
@@ -158,11 +133,11 @@ class Dataset:
     def _resume(self) -> None:
         """Find out which cells are done; set damaged parts aside."""
         others: set[str] = set()  # cells of other plans
-        for file in parts.part_files(self.path):
+        for file in self._place.parts():
             try:
                 ids = parts.read_part(file, ["cell_id"])["cell_id"].to_pylist()
             except parts.UnreadablePartError as error:
-                file.rename(file.with_name(f"unreadable-{file.name}"))
+                self._place.set_aside(file.name, f"unreadable-{file.name}")
                 self.notes.append(f"{error}; its cells are run again")
                 continue
             numbers = self.done.cells.numbers(ids)
@@ -222,7 +197,7 @@ class Dataset:
 
     def _stored(self, wanted: pa.ChunkedArray) -> Iterator[pa.Table]:
         """Yield the rows of some cells that are on the disk."""
-        for table in self._pieces(parts.part_files(self.path)):
+        for table in self._pieces(self._place.parts()):
             yield table.filter(pc.is_in(table["cell_id"], wanted.combine_chunks()))
 
     def _pieces(self, files: Iterable[Path], *, every: bool = False) -> Iterator[pa.Table]:
@@ -247,7 +222,7 @@ class Dataset:
             return
         content = parts.encoded(table, self.plan.study, self._made_by)
         try:
-            parts.write_new(self.path, parts.part_name(content), content)
+            self._place.write_new(parts.part_name(content), content)
         except OSError as error:
             raise self._refusal(error) from None
         self.done.add(table["cell_id"].to_pylist())
@@ -258,7 +233,7 @@ class Dataset:
         try:
             self.note_failures(failures)
             found = rows.Checksum()
-            files = parts.part_files(self.path)
+            files = self._place.parts()
             if len(self.done) < len(self.plan.cells):
                 self._pass(files, found)
                 return found.digest()
@@ -278,22 +253,22 @@ class Dataset:
         if len(files) == 1 and parts.ascending(known[0]):
             ordered: Iterable[pa.Table] = map(rows.sorted_unique, found)
         else:
-            ordered = in_order(Source(found, sum(each.num_rows for each in known)), self.path)
+            ordered = in_order(Source(found, sum(each.num_rows for each in known)), self._place.scratch)
         for table in ordered:
             checksum.add(table)
 
     def _summarise(self, checksum: str) -> None:
         """Say that every planned cell has its row."""
         summary = {"plan_id": self.plan.plan_id, "cells": len(self.done), "checksum": checksum}
-        parts.replace(self.path, store.COMPLETE, json.dumps(summary, indent=1).encode())
+        self._place.replace(store.COMPLETE, json.dumps(summary, indent=1).encode())
 
     def note_failures(self, failures: Sequence[CellFailure]) -> None:
         """Keep the causes of failed cells, or take away those of an earlier run."""
         if not failures:
-            parts.remove(self.path, [self.path / store.FAILURES])
+            self._place.remove([store.FAILURES])
             return
         known = [failure._asdict() | {"design": self._design(failure.cell_id)} for failure in failures]
-        parts.replace(self.path, store.FAILURES, json.dumps(known, indent=1).encode())
+        self._place.replace(store.FAILURES, json.dumps(known, indent=1).encode())
 
     def _design(self, cell_id: str) -> str:
         """Return the design of a planned cell."""
@@ -310,9 +285,20 @@ class Dataset:
         count = sum(parts.footer(file).num_rows for file in files)
 
         def passing() -> Iterator[pa.Table]:
-            for table in in_order(Source(self._pieces(files, every=True), count), self.path):
+            for table in in_order(Source(self._pieces(files, every=True), count), self._place.scratch):
                 checksum.add(self._planned(table))
                 yield table
 
-        name = parts.write_part(self.path, passing(), self.plan.study, self._made_by)
-        parts.remove(self.path, [file for file in files if file.name != name])
+        staged = self._place.scratch / f"{STAGING}{os.getpid()}-rows"
+        name = parts.write_rows(staged, passing(), parts.schema_of(self.plan.study, self._made_by))
+        self._place.publish(staged, name)
+        self._place.remove([file.name for file in files if file.name != name])
+
+
+def refusal(path: Where, error: OSError) -> DatasetError:
+    """Return what a place that cannot be written means for the user."""
+    reason = (error.strerror or str(error)).lower()
+    return DatasetError(
+        f"{path}: cannot be written ({reason}); rows that are stored are safe; "
+        "make room or permission there, or name another folder with --results, and run the same command again"
+    )

@@ -28,11 +28,10 @@ from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.workloads.shape import shape_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
     import pyarrow as pa
 
+    from pipeline.places import Where
     from simcore.costs import CostModel
 
 # What a frame remembers of its study.
@@ -59,7 +58,7 @@ TIME_COLUMNS: tuple[str, ...] = (
 )
 
 
-def load(path: Path | str) -> pd.DataFrame:
+def load(path: Where) -> pd.DataFrame:
     """Return a dataset as a tidy frame: one row a cell, sorted by ``cell_id``, times under the study's cost model.
 
     ``df.attrs`` holds the provenance: ``name``, ``question``, ``workloads`` (names), ``geometry``, ``costs``,

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from pipeline import analysis, store
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.errors import DatasetError
-from pipeline.parts import replace
+from pipeline.folders import replace
 from pipeline.prices import cost_model
 from pipeline.report import figures, tables
 from pipeline.report.answer import answer
@@ -38,17 +38,18 @@ from pipeline.rows import checksum
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.places import Where
     from simcore.costs import CostModel
 
 TAILS: tuple[tuple[str, str], ...] = (("creation", "fork"), ("fault", "fault"))
 
 
-def write_report(dataset: Path, out: Path, *, costs: CostModel | str | None = None) -> list[str]:
+def write_report(dataset: Where, out: Path, *, costs: CostModel | str | None = None) -> list[str]:
     """Write the report of a dataset.
 
     Parameters
     ----------
-    dataset : Path
+    dataset : Path or str
         What ``forkbench run`` made; it may be incomplete.
     out : Path
         The HTML file; its folder is made if need be, and the file is replaced whole.
@@ -74,7 +75,7 @@ def write_report(dataset: Path, out: Path, *, costs: CostModel | str | None = No
     return terminal_lines(digest)
 
 
-def read_digest(dataset: Path, costs: CostModel | str | None) -> Digest:
+def read_digest(dataset: Where, costs: CostModel | str | None) -> Digest:
     """Return a dataset as the report sees it."""
     table = store.read(dataset)
     if not len(table):
@@ -100,7 +101,7 @@ def _settled(fact: Any) -> Any:
     return tuple(fact) if isinstance(fact, list) else fact
 
 
-def render(digest: Digest, dataset: Path) -> str:
+def render(digest: Digest, dataset: Where) -> str:
     """Return the page; equal datasets under an equal path give equal bytes."""
     environment = Environment(
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -126,7 +127,7 @@ def stamp(digest: Digest) -> str:
     return "" if facts["complete"] else f"INCOMPLETE {len(digest.df)}/{facts['planned']}"
 
 
-def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
+def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
     """Return everything that the template shows."""
     facts = digest.df.attrs
     worst = worst_standing(digest)
@@ -177,7 +178,7 @@ def _content(digest: Digest, dataset: Path) -> dict[str, Any]:
         "cells_each": counted(digest.cells_each, "cell"),
         "none_below": share(NO_DIFFERENCE),
         "dataset": quote(str(dataset)),
-        "study": quote(str(dataset / "study.yaml")),
+        "study": quote(f"{dataset}/study.yaml"),
     }
 
 

@@ -26,11 +26,13 @@ from typing import NamedTuple
 import dask
 import yaml
 from distributed import Client, LocalCluster
+from store_faults import IN_THE_STORE
 from tiny_study import TINY
 
 from pipeline import cluster, crew, fanout, parts, store, writer
 from pipeline.errors import ClusterError, DatasetError, InterruptedRunError
 from pipeline.fleet import Fleet
+from pipeline.places import place_of
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.study import load_study
@@ -135,11 +137,11 @@ class Ground:
 
     def settled(self, study, folder):
         """Run what is left of a sweep; return rows lost, rows there twice at the end, cells unaccounted for."""
-        survived = len(store.committed(folder)) if folder.exists() else 0
+        survived = len(store.committed(folder))
         outcome = run_study(study, folder, 0, Orders(retry_failed=True), quiet=True)
         lost = abs(survived - outcome.resumed) + (outcome.checksum != self.whole(study))
         accounted = outcome.resumed + outcome.simulated + outcome.left + len(outcome.failures)
-        rows = sum(parts.read_part(file, ["cell_id"]).num_rows for file in parts.part_files(folder))
+        rows = sum(parts.read_part(file, ["cell_id"]).num_rows for file in place_of(folder).parts())
         return lost, rows - outcome.resumed - outcome.simulated, abs(study.cells - accounted)
 
 
@@ -635,7 +637,7 @@ def injected(kinds, folder, factor):
     with Ground(folder, factor) as ground:
         for name, inject in kinds.items():
             began = time.monotonic()
-            yield name, inject(ground), time.monotonic() - began
+            yield name, Told(*inject(ground)), time.monotonic() - began
 
 
 def line(name, told):
@@ -650,7 +652,7 @@ def main(factor):
     print(f"{'kind':<36}" + "".join(f"{head:>10}" for head in heads) + f"{'exec/cell':>12}", flush=True)
     every = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, told, seconds in injected(ON_THE_DISK | ON_THE_CLUSTER, folder, factor):
+        for name, told, seconds in injected(ON_THE_DISK | IN_THE_STORE | ON_THE_CLUSTER, folder, factor):
             every.append(told._replace(executions=None))
             print(f"{line(name, told)}   {seconds:.0f} s", flush=True)
     print(line(f"all {len(every)} kinds", added(*every)))

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tiny_study import TINY, TINY_CELLS
 
-from pipeline import parts, rows, store, writer
+from pipeline import folders, parts, rows, store, writer
 from pipeline.errors import DamagedPartWarning, DatasetError, NondeterminismError
 from pipeline.plan import make_plan
 from pipeline.schema import PROVENANCE_KEY, SCHEMA_VERSION, STUDY_KEY, VERSION_KEY, row_schema
@@ -215,7 +215,7 @@ def test_damaged_part__is_told_and_its_cells_are_run_again(filled, plan, damage)
 
 def test_leftover_staging_file__is_ignored_and_removed(filled, plan):
     """What a killed driver did not finish writing is never read, and the next driver clears it away."""
-    left = filled / f"{parts.STAGING}123-part-0.parquet"
+    left = filled / f"{folders.STAGING}123-part-0.parquet"
     left.write_bytes(b"half a part")
     assert len(store.read(filled)) == TINY_CELLS
     finish(filled, plan)
@@ -224,8 +224,8 @@ def test_leftover_staging_file__is_ignored_and_removed(filled, plan):
 
 def test_write_new__never_touches_an_existing_file(tmp_path):
     """A file that is there stays as it is, and nothing is left behind."""
-    assert parts.write_new(tmp_path, "a", b"first")
-    assert not parts.write_new(tmp_path, "a", b"second")
+    assert folders.write_new(tmp_path, "a", b"first")
+    assert not folders.write_new(tmp_path, "a", b"second")
     assert (tmp_path / "a").read_bytes() == b"first"
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
@@ -249,7 +249,7 @@ def test_newer_schema__is_refused(filled):
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata(metadata), sink)
     content = bytes(sink.getvalue())
-    parts.write_new(filled, parts.part_name(content), content)
+    folders.write_new(filled, parts.part_name(content), content)
     with pytest.raises(
         DatasetError, match=f"schema version {SCHEMA_VERSION + 1}; .* install a newer forkbench"
     ):
@@ -334,14 +334,14 @@ def test_disk_that_refuses__is_told_without_a_traceback(tmp_path, plan, found, m
     with Dataset(folder, plan, MADE_BY) as dataset:
         commit(dataset, found[:3])
         with monkeypatch.context() as patch:
-            patch.setattr(parts.os, "fsync", refuse)
+            patch.setattr(folders.os, "fsync", refuse)
             reason = os.strerror(number).lower()
             with pytest.raises(
                 DatasetError, match=f"cannot be written \\({reason}\\); rows that are stored are safe"
             ):
                 commit(dataset, found[3:])
     assert len(store.read(folder)) == 3
-    assert not list(folder.glob(f"{parts.STAGING}*"))
+    assert not list(folder.glob(f"{folders.STAGING}*"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")

@@ -12,7 +12,7 @@ import pytest
 from asking import asked
 from tiny_study import TINY_CELLS
 
-from pipeline import analysis, parts, store
+from pipeline import analysis, folders, parts, store
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.schema import row_schema
@@ -57,7 +57,7 @@ def replaced(folder, change):
     table = change(parts.read_part(file))
     content = parts.encoded(table.replace_schema_metadata(row_schema().metadata), {}, {})
     file.unlink()
-    parts.write_new(folder, parts.part_name(content), content)
+    folders.write_new(folder, parts.part_name(content), content)
 
 
 def with_column(name, change):
@@ -132,17 +132,17 @@ def test_verify__finds_damage_duplicates_and_other_schemas(dataset):
     [file] = parts.part_files(dataset)
     table = parts.read_part(file)
     twice = parts.encoded(table.slice(0, 2), {}, {})
-    parts.write_new(dataset, parts.part_name(twice), twice)
+    folders.write_new(dataset, parts.part_name(twice), twice)
     findings = {finding.what: finding for finding in verify(dataset, 0)}
     assert findings["duplicates"].found.startswith("2 rows there twice, equal each time")
     assert all(finding.right for finding in findings.values())
     other = parts.encoded(with_column("events", lambda value: value + 1)(table.slice(0, 1)), {}, {})
-    parts.write_new(dataset, parts.part_name(other), other)
+    folders.write_new(dataset, parts.part_name(other), other)
     assert "two runs of it differ in events" in wrong(dataset)["duplicates"]
     file.write_bytes(file.read_bytes()[:-1])
     assert "damaged" in wrong(dataset)["parts"]
     narrow = parts.encoded(table.drop_columns(["forks"]), {}, {})
-    parts.write_new(dataset, parts.part_name(narrow), narrow)
+    folders.write_new(dataset, parts.part_name(narrow), narrow)
     assert "other columns or types" in wrong(dataset)["schema"]
 
 

@@ -19,26 +19,48 @@ from pipeline.sweep import Orders, run_study
 from pipeline.verify import verify
 
 FACTOR = 5 if DEEP else 1  # how many faults there are
+FAULTS = "faults"  # the property that tests/conftest.py prints
 
 
-@pytest.mark.parametrize("name", fault_kinds.ON_THE_DISK)
-def test_fault_on_the_disk__costs_nothing_that_was_stored(tmp_path, name):
+ALONE = fault_kinds.ON_THE_DISK | fault_kinds.IN_THE_STORE
+# Of those on a cluster, the ones that take a second: the deep run has them all, and more often.
+QUICK = ("cell out of memory", "worker of another version", "worker retired", "connection to a worker cut")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_fault_on_disk_or_in_store__costs_nothing_that_was_stored(tmp_path, record_property, name):
     """Each fault happened; no row is lost or twice, every cell is accounted for, the checksum is the undisturbed one."""
-    for _, told, _ in fault_kinds.injected({name: fault_kinds.ON_THE_DISK[name]}, tmp_path, FACTOR):
+    for _, told, _ in fault_kinds.injected({name: ALONE[name]}, tmp_path, FACTOR):
         harmless(told)
+        record_property(FAULTS, (name, told[:6]))
+
+
+@pytest.mark.skipif(DEEP, reason="the deep run injects all kinds of the cluster")
+def test_quick_faults_of_the_cluster__cost_nothing_but_time(tmp_path, record_property):
+    """The same on a cluster of two workers, kind after kind."""
+    kinds = {name: fault_kinds.ON_THE_CLUSTER[name] for name in QUICK}
+    for name, told, _ in fault_kinds.injected(kinds, tmp_path, FACTOR):
+        harmless(told)
+        record_property(FAULTS, (name, told[:6]))
+
+
+def test_kinds__are_as_many_as_promised():
+    """In the ordinary run sixteen kinds at least, in the deep run all."""
+    assert len(ALONE) + len(QUICK) >= 16
+    assert len(ALONE) + len(fault_kinds.ON_THE_CLUSTER) >= 24
 
 
 @pytest.mark.skipif(not DEEP, reason="takes minutes; run with HYPOTHESIS_PROFILE=deep")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts on signals and limits of Linux")
-def test_faults_of_the_cluster__cost_nothing_but_time(tmp_path):
+def test_faults_of_the_cluster__cost_nothing_but_time(tmp_path, record_property):
     """The same, kind after kind on one cluster; and no run hangs, or runs more than one cell in twenty again."""
     kinds = fault_kinds.ON_THE_CLUSTER
     happened = {name: told for name, told, _ in fault_kinds.injected(kinds, tmp_path, FACTOR)}
     for name, told in happened.items():
         harmless(told)
+        record_property(FAULTS, (name, told[:6]))
         if name.startswith("worker killed"):
             assert told.executions <= 1.05 * told.cells
-    assert len(kinds) + len(fault_kinds.ON_THE_DISK) >= 16
 
 
 def harmless(told):
