@@ -6,7 +6,13 @@ import pandas as pd
 
 from pipeline import analysis
 
-SHARING = ["odf", "odf_paper", "cow_pte", "cow_pte_v5", "async_fork"]  # beside mainline, whose faults they have
+SHARING = [
+    "odf",
+    "odf_paper",
+    "cow_pte",
+    "cow_pte_v5",
+    "async_fork",
+]  # beside mainline, whose faults they have
 OF_2002 = ["phillips", "phillips_sole", "phillips_mark", "linus_pmd"]  # beside linux24
 
 
@@ -23,7 +29,9 @@ def section(title: str) -> None:
 def ratios(df: pd.DataFrame, metric: str, baseline: str, designs: list[str], by: str) -> pd.DataFrame:
     """Return the median ratio of each design at each value of a column."""
     found = df.assign(ratio=analysis.paired(df, metric, baseline))
-    found = found[found.design.isin(designs)].pivot_table(index=by, columns="design", values="ratio", aggfunc="median")
+    found = found[found.design.isin(designs)].pivot_table(
+        index=by, columns="design", values="ratio", aggfunc="median"
+    )
     return found[[name for name in designs if name in found]]
 
 
@@ -36,14 +44,15 @@ def users(df: pd.DataFrame, baseline: str, designs: list[str], metric: str = "to
         one, lost = typical.loc[name], losers.loc[name]
         own = each[each.design == name].ratio
         print(
-            f"{name:15} median {percent(one.user_ratio)} ({percent(one.user_low)} to {percent(one.user_high)}), loses for "
+            f"{name:15} median {percent(one.user_ratio)} ({percent(one.user_low)} to {percent(one.user_high)}), "
+            "loses for "
             f"{100 * lost.share:.0f} % ({100 * lost.low:.0f} to {100 * lost.high:.0f} %) of {len(own)} users, "
             f"best {percent(own.min())}, worst {percent(own.max())}"
         )
 
 
 def programs(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of profiles and recorded programs, each named."""
+    """Return the rows of profiles and recorded programs, named."""
     rest = df[~df.workload.isin(["tree", "snapshot", "adversary"])]
     return rest.assign(program=rest.workload.where(rest.workload != "recorded", rest.file.astype(str)))
 
@@ -52,14 +61,16 @@ def main(folder: str) -> None:
     """Print every number."""
     pd.set_option("display.width", 160, "display.max_columns", 30, "display.float_format", "{:.3f}".format)
     df = analysis.load(folder)
-    machines = df[df.tree_measured.eq(True)]
+    machines = df[df.tree_measured.eq(other=True)]
 
     section("users: sharing beside mainline")
     users(machines, "mainline", [*SHARING, "shared_mmap", "mainline_vfork"])
     section("users: the designs of 2002 beside linux24")
     users(machines, "linux24", OF_2002)
     section("users: with pte_chains, beside rmap25")
-    users(machines, "rmap25", ["phillips_rmap", "linus_rmap", "mccracken", "mccracken_gt3", "mccracken_fixed"])
+    users(
+        machines, "rmap25", ["phillips_rmap", "linus_rmap", "mccracken", "mccracken_gt3", "mccracken_fixed"]
+    )
     section("users: page tables at their peak, beside mainline")
     users(machines, "mainline", [*SHARING, "shared_mmap"], "pgtable_bytes_max")
 
@@ -68,28 +79,62 @@ def main(folder: str) -> None:
     section("1. the same, beside linux24")
     print(ratios(programs(df), "total_ns", "linux24", OF_2002, "program"))
     section("2. and 3. a bit per table, and write-protecting at the directory entry: beside phillips_sole")
-    print(ratios(df[df.workload != "adversary"], "total_ns", "phillips_sole", ["phillips", "phillips_mark", "linus_pmd"], "workload"))
-    print(ratios(df[df.workload == "snapshot"], "fork_ns_mean", "phillips_sole", ["phillips", "phillips_mark", "linus_pmd"], "anon_pages"))
+    print(
+        ratios(
+            df[df.workload != "adversary"],
+            "total_ns",
+            "phillips_sole",
+            ["phillips", "phillips_mark", "linus_pmd"],
+            "workload",
+        )
+    )
+    print(
+        ratios(
+            df[df.workload == "snapshot"],
+            "fork_ns_mean",
+            "phillips_sole",
+            ["phillips", "phillips_mark", "linus_pmd"],
+            "anon_pages",
+        )
+    )
     section("4. shared mappings: shared_mmap beside mainline")
     print(ratios(df[df.workload != "adversary"], "total_ns", "mainline", ["shared_mmap"], "workload").T)
     section("5. reverse mappings: beside rmap25, and linus_rmap beside linux24")
-    print(ratios(df[df.workload != "adversary"], "total_ns", "rmap25", ["phillips_rmap", "linus_rmap", "linux26"], "workload").T)
+    print(
+        ratios(
+            df[df.workload != "adversary"],
+            "total_ns",
+            "rmap25",
+            ["phillips_rmap", "linus_rmap", "linux26"],
+            "workload",
+        ).T
+    )
     section("6. the worst: kernel time, one fork, one fault, beside mainline")
     for metric in ("total_ns", "creation_ns_mean", "fault_ns_mean"):
         worst = analysis.worst(df, metric, "mainline").loc[SHARING]
         print(metric, worst[["workload", metric, "ratio", "cell_id"]], sep="\n")
     section("the size and exec ratio at which sharing pays: snapshot, beside mainline")
-    found = analysis.crossover(df[df.workload == "snapshot"], "total_ns", "mainline", "anon_pages", "exec_ratio")
+    found = analysis.crossover(
+        df[df.workload == "snapshot"], "total_ns", "mainline", "anon_pages", "exec_ratio"
+    )
     for name in ("odf_paper", "cow_pte"):
         print(name)
-        print(found[found.design == name].pivot(index="exec_ratio", columns="anon_pages", values="ratio"))
+        print(
+            found[found.design == name].pivot_table(index="exec_ratio", columns="anon_pages", values="ratio")
+        )
     section("depth and library sharing: complete trees, beside mainline")
-    grown = df[(df.workload == "tree") & ~df.tree_measured.eq(True)]
+    grown = df[(df.workload == "tree") & ~df.tree_measured.eq(other=True)]
     for name in ("odf_paper", "cow_pte"):
         only = grown.assign(ratio=analysis.paired(grown, "total_ns", "mainline"))
         print(name)
-        print(only[only.design == name].pivot(index="library_sharing", columns="tree_depth", values="ratio"))
-    section("constructed worst cases: kernel time beside mainline, by adversary and design that it is against")
+        print(
+            only[only.design == name].pivot_table(
+                index="library_sharing", columns="tree_depth", values="ratio"
+            )
+        )
+    section(
+        "constructed worst cases: kernel time beside mainline, by adversary and design that it is against"
+    )
     own = df[df.workload == "adversary"]
     print(ratios(own, "total_ns", "mainline", SHARING, "name"))
     section("latency: the longest fork and fault of each design, in us, over all cells")

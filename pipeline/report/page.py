@@ -182,7 +182,7 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
     }
 
 
-def _checksum(digest: Digest, dataset: Path) -> str:
+def _checksum(digest: Digest, dataset: Where) -> str:
     """Return the hash of the rows: of a complete dataset the one that its run wrote, since parts carry hashes too."""
     known = store.completed(dataset) if digest.df.attrs["complete"] else None
     return known or checksum(digest.table)
