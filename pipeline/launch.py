@@ -38,7 +38,7 @@ class Order(NamedTuple):
     plan_id : str
         Of the plan that was made of it where it was submitted.
     dataset : str
-        Where the rows go, as the driver's machine names it.
+        Where the rows go, as the driver's machine names it: a path or a URL.
     timeout : float or None
         Seconds that one cell may take.
     orders : Orders
@@ -78,8 +78,8 @@ class Launched(NamedTuple):
 
 
 def sees(dataset: str) -> tuple[str, bool]:
-    """Return the name of this machine, and whether it sees a dataset at a place."""
-    return socket.gethostname(), (Path(dataset) / _PLAN).exists()
+    """Return the name of this machine, and whether it sees a dataset at a place; what a URL names is seen by all."""
+    return socket.gethostname(), "://" in dataset or (Path(dataset) / _PLAN).exists()
 
 
 async def launch(order: bytes, dask_worker: Any = None) -> Launched:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +34,7 @@ RECORD, LOG, CANCEL = "submission.json", "driver.log", "cancel"
 ID_DIGITS = 12
 MIN_DIGITS = 6
 _LOOK_SECONDS = 1.0  # between two looks at whether somebody wants a run to stop
+_LOOK_AFAR_SECONDS = 5.0  # the same in an object store, where each is a request
 _RESULTS = Path("results")
 
 
@@ -72,9 +74,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
 
 
-def write_record(dataset: Path, record: Submission) -> None:
+def write_record(dataset: Where, record: Submission) -> None:
     """Note who drives a dataset; the one who does holds its lock. What the disk refuses is an OSError."""
-    folders.replace(dataset, RECORD, json.dumps(record._asdict(), indent=1).encode())
+    place_of(dataset).replace(RECORD, json.dumps(record._asdict(), indent=1).encode())
 
 
 def read_record(dataset: Where) -> Submission | None:
@@ -163,13 +165,15 @@ def forget_wish(dataset: Where) -> None:
 def wish_to_stop(dataset: Where) -> Callable[[], bool]:
     """Return a function that says whether somebody wants the run to stop; it looks once a second at most."""
     place = place_of(dataset)
+    rhythm = _LOOK_SECONDS if isinstance(place, folders.Folder) else _LOOK_AFAR_SECONDS
     looked, wished = float("-inf"), False
 
     def wanted() -> bool:
         nonlocal looked, wished
-        if not wished and time.monotonic() - looked >= _LOOK_SECONDS:
+        if not wished and time.monotonic() - looked >= rhythm:
             looked = time.monotonic()
-            wished = place.has(CANCEL)
+            with suppress(OSError, DatasetError):  # a store that is down for a while is no wish
+                wished = place.has(CANCEL)
         return wished
 
     return wanted
@@ -211,11 +215,16 @@ def dataset_of(name: str) -> Where:
     )
 
 
-def _known() -> Iterator[tuple[str, Path]]:
+def place_named(text: str) -> Where:
+    """Return a dataset as it is given to those who read it: a Path, or a URL as it is."""
+    return text if "://" in text else Path(text)
+
+
+def _known() -> Iterator[tuple[str, Where]]:
     """Yield ID and dataset of each submission that is known here."""
     for file in sorted(_registry().glob("*.json")):
         try:
-            yield file.stem, Path(json.loads(file.read_text(encoding="utf-8"))["dataset"])
+            yield file.stem, place_named(str(json.loads(file.read_text(encoding="utf-8"))["dataset"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # one that is damaged hides no other
     for file in sorted(_RESULTS.glob(f"*/{RECORD}")):

@@ -43,14 +43,9 @@ def submit(study: Path, results: Where | None, sets: tuple[str, ...], **asked: A
             "submit: no scheduler is named; a sweep is submitted to a Dask cluster that runs already; "
             "give --scheduler ADDR or --scheduler-file FILE, or use forkbench run"
         )
-    if isinstance(results, str):
-        raise RefusedError(
-            f"--results {results}: the driver of a submitted sweep keeps its log beside its rows, which takes a folder; "
-            "name one, or use forkbench run"
-        )
     fleet = fleet_of(asked)
     wanted = load(study, sets)
-    dataset = os.path.abspath(results or default_results(wanted))  # noqa: PTH100 - as text, of whatever machine
+    dataset = _everywhere(results or default_results(wanted))
     found = submitted(wanted, dataset, fleet, orders_of(asked))
     click.echo(found.id)
     for line in _submitted_lines(wanted.name, dataset, found):
@@ -60,6 +55,11 @@ def submit(study: Path, results: Where | None, sets: tuple[str, ...], **asked: A
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         click.echo(f"note: the ID cannot be remembered ({reason}); name the dataset instead of it", err=True)
+
+
+def _everywhere(dataset: Where) -> str:
+    """Return a dataset as other machines have to name it too: a URL as it is, a path from the root."""
+    return dataset if isinstance(dataset, str) else os.path.abspath(dataset)  # noqa: PTH100 - links stay what they are
 
 
 def _submitted_lines(study: str, dataset: str, found: Submitted) -> list[str]:
@@ -78,7 +78,7 @@ def _submitted_lines(study: str, dataset: str, found: Submitted) -> list[str]:
             f"note: {', '.join(found.blind)} of the cluster {'does' if len(found.blind) == 1 else 'do'} not see the "
             "dataset; a driver that is begun there by the same command would begin another; name a place that all see"
         )
-    if driver.begun and not Path(dataset).exists():
+    if driver.begun and "://" not in dataset and not Path(dataset).exists():
         lines.append(
             f"note: this machine does not see the dataset; use status, logs and cancel where it is seen, on {driver.host}"
         )

@@ -52,7 +52,7 @@ def submit(study: Study, dataset: str, fleet: Fleet, orders: Orders) -> Submitte
     study : Study
         Goes there as it is now; its file may change.
     dataset : str
-        Where the rows go: an absolute path, the same on every machine.
+        Where the rows go: an absolute path, the same on every machine, or a URL.
     fleet : Fleet
         Names the scheduler.
     orders : Orders

@@ -21,6 +21,7 @@ from traces import DEEP
 from pipeline import driver, fanout, launch, store, submission, submitting
 from pipeline.errors import ClusterError, RefusedError
 from pipeline.fleet import Fleet
+from pipeline.places import place_of
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.study import load_study
@@ -168,28 +169,30 @@ def test_logs__shows_all_or_the_last_lines(here, tmp_path, capsys):
     assert asked(capsys, "logs", "out", "--lines", "2", "--follow") == (0, "two\nthree\n")
 
 
-def test_cancel__stops_any_run_in_order(here, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("where", ["folder", "store"])
+def test_cancel__stops_any_run_in_order(here, tmp_path, capsys, monkeypatch, where):
     """What runs is finished and stored, nothing else is begun; the wish is forgotten, so that the next run goes on."""
+    out = tmp_path / "out" if where == "folder" else f"memory://submitted/{os.getpid()}/cancelled"
     monkeypatch.setattr(submission, "_LOOK_SECONDS", 0.0)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(submission, "_LOOK_AFAR_SECONDS", 0.0)
     run_jobs = fanout.run_jobs
 
     def cancelled(jobs, fleet, deliver, *rest):
         def taking(reply):
             deliver(reply)
-            assert submission.ask_to_stop(tmp_path / "out") == os.getpid()
+            assert submission.ask_to_stop(out) == os.getpid()
 
         run_jobs(jobs, fleet, taking, *rest)
 
     monkeypatch.setattr(fanout, "run_jobs", cancelled)
-    outcome = run_study(load_study(here), tmp_path / "out", 0, quiet=True)
+    outcome = run_study(load_study(here), out, 0, quiet=True)
     assert 0 < outcome.simulated < TINY_CELLS
     assert outcome.left == TINY_CELLS - outcome.simulated
     assert capsys.readouterr().err.count("cancelled: what runs is finished and stored") == 1
-    assert not (tmp_path / "out" / submission.CANCEL).exists()
+    assert submission.CANCEL not in place_of(out).sizes()
     monkeypatch.setattr(fanout, "run_jobs", run_jobs)
-    (tmp_path / "out" / submission.CANCEL).touch()  # nobody was there to be stopped
-    assert run_study(load_study(here), tmp_path / "out", 0, quiet=True).left == 0
+    place_of(out).replace(submission.CANCEL, b"")  # nobody was there to be stopped
+    assert run_study(load_study(here), out, 0, quiet=True).left == 0
 
 
 def test_driver__refuses_another_plan_than_was_submitted(here, tmp_path):
@@ -233,6 +236,21 @@ def test_driver__that_refuses_says_so_to_the_one_who_submits(here, tmp_path):
     assert (found.begun, found.code) == (False, 2)
     assert f"another run (process {os.getpid()}) is writing it; one at a time is allowed" in found.said
     assert {file.name for file in (tmp_path / "out").iterdir()} == {".lock", "plan.json", "study.yaml"}
+
+
+@pytest.mark.usefixtures("here")
+def test_log__in_an_object_store_is_copied_there():
+    """It goes on behind what earlier drivers said; record and log are read as those of a folder are."""
+    url = f"memory://submitted/{os.getpid()}/log"
+    for words in ("one", "two"):
+        with driver._speaking_into(url):
+            os.write(1, f"{words}\n".encode())
+    write_record(url, RECORD)
+    assert submission.log_of(url) == "one\ntwo\n"
+    assert submission.read_record(url) == RECORD
+    assert launch.sees(url)[1]
+    remember(RECORD.id, url, "tiny", "tcp://a:1")
+    assert dataset_of(RECORD.id[:8]) == dataset_of(url) == url
 
 
 class Client:
