@@ -9,11 +9,16 @@ BIN := .venv/bin
 JOBS ?= 2
 STUDY ?= phillips-2002
 
-.PHONY: demo test test-deep test-faults mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
+.PHONY: demo flagship test test-deep test-faults mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
 
 demo: .venv/installed
 	@$(BIN)/forkbench run configs/$(STUDY).yaml
 	@$(BIN)/forkbench report results/$(STUDY) --out reports/$(STUDY).html
+
+# Every design on users, profiles, grids and constructed worst cases; the report that is kept in reports/.
+flagship: .venv/installed
+	@$(BIN)/forkbench run configs/flagship.yaml
+	@$(BIN)/forkbench report results/flagship --out reports/flagship.html
 
 test: .venv/installed-tests
 	@$(BIN)/python -c "from simcore.simulate import warm_up; warm_up()"

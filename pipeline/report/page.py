@@ -27,7 +27,7 @@ from pipeline.report.published import published_tables
 from pipeline.report.questions import questions
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.sealing import csv_link, lifted, policy
-from pipeline.report.slices import by_workload, slices
+from pipeline.report.slices import by_workload, slices, with_figures
 from pipeline.report.style import HUES
 from pipeline.report.typical import each_slice
 from pipeline.report.users import users_along, users_table
@@ -134,12 +134,15 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
     parts = slices(digest)
     swept = [axis.column for axis in digest.axes]
     asked, answers = questions(digest, parts)
+    verdicts = answer(digest, parts), verdict(digest, parts)
+    parts, alone = with_figures(parts)
     return {
         "facts": facts,
         "checksum": _checksum(digest, dataset),
         "stamp": stamp(digest),
-        "answer": answer(digest, parts),
-        "verdict": verdict(digest, parts),
+        "answer": verdicts[0],
+        "verdict": verdicts[1],
+        "alone": listed([part.where for part in alone]) if alone else "",
         "questions": asked,
         "answers": answers,
         "scope": _scope(digest),

@@ -14,6 +14,8 @@ from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.judged import candidates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from pipeline.report.digest import Axis, Digest
@@ -53,6 +55,18 @@ def _slices(digest: Digest) -> list[Digest]:
         middle = reach.medians.mean()
         points = [point for point in points if point in (middle.idxmin(), middle.idxmax())]
     return [_at(digest, reach.axis, point) for point in points]
+
+
+def with_figures(parts: Sequence[Digest]) -> tuple[list[Digest], list[Digest]]:
+    """Return the slices that have figures of their own, and those of one trace beside them.
+
+    Of one trace the typical cell is the worst, and its ratios are in the figure along workloads: a dozen of such slices
+    would make most of a page. Where there are no others, they have figures.
+    """
+    several = [part for part in parts if part.df["trace_id"].nunique() > 1]
+    if not several:
+        return list(parts), []
+    return several, [part for part in parts if part not in several]
 
 
 def by_workload(digest: Digest) -> list[Digest]:
