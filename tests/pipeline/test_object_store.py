@@ -222,7 +222,10 @@ def test_place_that_will_not_do__is_refused(where, message, study, monkeypatch):
 
 def test_extra_that_is_missing__is_named(monkeypatch):
     """Without s3fs the message says what to install."""
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    def lacking(*_, **__):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(buckets.fsspec.core, "url_to_fs", lacking)
     with pytest.raises(DatasetError, match=r"pip install 'forkbench\[s3\]'"):
         buckets.Bucket("s3://bucket/x")
 
