@@ -140,7 +140,7 @@ def _standing(digest: Digest, special: str, against: str, shown: Sequence[str]) 
         return inline(figure, name, title, f"{'; '.join(described)}.")
 
 
-def standing_marks(axes: Axes, found: Standing, chosen: Look, row: int) -> None:
+def standing_marks(axes: Axes, found: Standing, chosen: Look, row: float) -> None:
     """Draw the range, the worst cell, the middle 80 % and the median of one design."""
     ends = [found.best.ratio, found.worst.ratio]
     axes.plot(ends, [row, row], color=chosen.colour, linewidth=0.8)

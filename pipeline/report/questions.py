@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -252,13 +253,17 @@ def _panel(digest: Digest, what: tuple[int, str], mine: list[Found], *, named: b
     (number, first), other = what, mine[0].other
     heading = f"{first}, {other} = 1"
     labels = [_label(each, named=named) for each in mine]
-    inches = sum(ROW_INCHES * (0.55 + 0.55 * (1 + label.count("\n"))) for label in labels)
-    with panel(heading, inches + 0.95) as (figure, axes):
+    heights = [0.55 + 0.55 * (1 + label.count("\n")) for label in labels]  # a row has room for its name
+    ends = list(itertools.accumulate(heights))
+    rows = [end - height / 2 for end, height in zip(ends, heights, strict=True)]
+    with panel(heading, ROW_INCHES * ends[-1] + 0.95) as (figure, axes):
         axes.axvline(1, color=INK, linewidth=0.9)
-        for row, each in enumerate(mine):
+        for row, each in zip(rows, mine, strict=True):
             standing_marks(axes, each.standing, digest.looks[each.standing.design], row)
         scale_ratios(axes)
         name_rows(axes, labels)
+        axes.set_yticks(rows, labels)
+        axes.set_ylim(ends[-1], 0)
         axes.set_xlabel(f"times {other}, on the same trace")
         said = "; ".join(_sentence(each).replace("`", "").removesuffix(".") for each in mine)
         return inline(figure, slug(f"question {number} {heading}"), f"{heading}, by place", f"{said}.")

@@ -63,7 +63,7 @@ def with_figures(parts: Sequence[Digest]) -> tuple[list[Digest], list[Digest]]:
     Of one trace the typical cell is the worst, and its ratios are in the figure along workloads: a dozen of such slices
     would make most of a page. Where there are no others, they have figures.
     """
-    several = [part for part in parts if part.df["trace_id"].nunique() > 1]
+    several = [part for part in parts if part.cells_each > 1]
     if not several:
         return list(parts), []
     return several, [part for part in parts if part not in several]

@@ -222,6 +222,7 @@ def test_place_that_will_not_do__is_refused(where, message, study, monkeypatch):
 
 def test_extra_that_is_missing__is_named(monkeypatch):
     """Without s3fs the message says what to install."""
+
     def lacking(*_, **__):
         raise ImportError("Install s3fs to access S3")
 
