@@ -1,8 +1,14 @@
-"""Print the numbers that docs/flagship.md discusses: python docs/flagship.py results/flagship."""
+"""Print the numbers that docs/flagship.md discusses: python docs/flagship.py results/flagship.
+
+With a folder behind it, the README's two figures are drawn there: python docs/flagship.py results/flagship docs/figures.
+"""
 
 import sys
+from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from pipeline import analysis
 
@@ -143,5 +149,43 @@ def main(folder: str) -> None:
         print(event, (tail.groupby("design")["ns"].max() / 1000).round(1).to_dict())
 
 
+LOOKS = {"cow_pte": "#0072b2", "cow_pte_v5": "#d55e00", "async_fork": "#7a5c00", "mainline_vfork": "#555555"}
+
+
+def draw(df: pd.DataFrame, folder: Path) -> None:
+    """Draw how users fare, and what size a process has for which sharing pays."""
+    mpl.use("svg")
+    mpl.rcParams.update(
+        {"svg.hashsalt": "flagship", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    each = analysis.users(df[df.tree_measured.eq(other=True)], "total_ns", "mainline")
+    figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    axes.axvspan(1, 1.06, color="#f3dede", linewidth=0)
+    axes.text(1.03, 0.03, "loses", ha="center")
+    for name, colour in LOOKS.items():
+        own = each[each.design == name].ratio.sort_values()
+        axes.step(
+            own, [(rank + 1) / len(own) for rank in range(len(own))], where="post", color=colour, label=name
+        )
+    axes.set(
+        xlim=(0.5, 1.06), ylim=(0, 1.02), xlabel="kernel time, times mainline", ylabel="share of 39 machines"
+    )
+    axes.legend(frameon=False, loc="upper left")
+    figure.savefig(folder / "users.svg", metadata={"Date": None})
+    figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    snapshots = ratios(df[df.workload == "snapshot"], "total_ns", "mainline", list(LOOKS), "anon_pages")
+    for name, colour in LOOKS.items():
+        axes.plot(snapshots.index / 256, snapshots[name], "o-", markersize=4, color=colour, label=name)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(
+        xscale="log", xlabel="memory of the process that forks, MB", ylabel="kernel time, times mainline"
+    )
+    axes.legend(frameon=False, loc="lower left")
+    figure.savefig(folder / "sizes.svg", metadata={"Date": None})
+
+
 if __name__ == "__main__":
     main(sys.argv[1])
+    if len(sys.argv) > 2:
+        draw(analysis.load(sys.argv[1]), Path(sys.argv[2]))
