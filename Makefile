@@ -18,7 +18,7 @@ demo: .venv/installed
 # Every design on users, profiles, grids and constructed worst cases; the report that is kept in reports/.
 flagship: .venv/installed
 	@$(BIN)/forkbench run configs/flagship.yaml
-	@$(BIN)/forkbench search configs/flagship-search.yaml
+	@$(BIN)/forkbench search configs/flagship-worst.yaml
 	@$(BIN)/forkbench report results/flagship --out reports/flagship.html
 
 test: .venv/installed-tests

@@ -42,7 +42,7 @@ def main(study_file, folder, stride):
         path = Path(folder) / str(number)
 
         def doomed(path=path, number=number):
-            kill_at(number)
+            kill_at(number, path.with_suffix(".told"))
             found(study, path)
 
         if in_child(doomed) != signal.SIGKILL:

@@ -96,10 +96,12 @@ def test_dataset__is_the_same_as_in_a_folder(url, study, tmp_path):
 
 
 def test_edited_study__goes_on_in_the_same_place(url, write_study):
-    """A plan that another one replaces is kept; rows of both are there."""
+    """A plan that another one replaces is kept if that lacks cells of it; rows of both are there."""
     run_study(load_study(write_study(replicates=1)), url, 0, quiet=True)
     outcome = run_study(load_study(write_study()), url, 0, quiet=True)
     assert (outcome.resumed, outcome.simulated) == (TINY_CELLS // 2, TINY_CELLS // 2)
+    assert not [name for name in place_of(url).sizes() if name.startswith("plan-")]
+    run_study(load_study(write_study(replicates=1)), url, 0, quiet=True)
     assert [name for name in place_of(url).sizes() if name.startswith("plan-")]
 
 

@@ -34,7 +34,7 @@ def test_edges__a_small_process_copies_a_table_only_to_throw_it_away(design):
         exits=1, vmas_unmapped=2, upper_tables_freed=1,
         leaf_tables_unshared=1, leaf_tables_allocated=1, leaf_tables_freed=1, pmds_written=2,
         ptes_visited_unshare=4, ptes_copied_unshare=2, refs_taken=2,
-        ptes_visited_zap=4, ptes_zapped=2, refs_dropped=2,
+        ptes_visited_zap=4, ptes_zapped=2, file_ptes_zapped=1, refs_dropped=2,
         tlb_flush_range=1, tlb_flush_mm=1, tlb_mms_reached=2,
     ).end()  # fmt: skip
 

@@ -142,7 +142,7 @@ def test_munmap__of_a_part_unshares_the_table():
     story.costs(
         munmaps=1, leaf_tables_unshared=1, leaf_tables_allocated=1, pmds_written=1, ptes_visited_unshare=4,
         ptes_copied_unshare=4, refs_taken=4, rmap_added=4, ptes_visited_zap=1, ptes_zapped=1, refs_dropped=1,
-        rmap_removed=1, tlb_flush_range=2, tlb_mms_reached=2,
+        file_ptes_zapped=1, rmap_removed=1, tlb_flush_range=2, tlb_mms_reached=2,
     )  # fmt: skip
     story.write(0, 3).costs()
     story.write(1, 0).costs()

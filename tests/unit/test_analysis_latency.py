@@ -104,7 +104,7 @@ def test_kind_totals__multiply_and_add(monkeypatch):
     assert totals[:, fork, ACT["forks"]].tolist() == [3, 1, 2]
     assert totals[0, fork, ACT["vmas_copied"]] == 12
     assert totals[:, :, -1].sum(axis=1).tolist() == [8, 12, 3]
-    monkeypatch.setattr(latency, "_SLICE_ROWS", 1)
+    monkeypatch.setattr(latency, "SLICE_ROWS", 1)
     assert np.array_equal(kind_totals(ROWS["vectors"]), totals)
 
 
@@ -119,7 +119,7 @@ def test_latency__equals_the_brute_force_over_every_event(monkeypatch):
         fork + 4 * copy,
     ]
     assert math.isclose(found.loc["linux24", "ns_mean"], fork + 12 * copy / 5)
-    monkeypatch.setattr(latency, "_SLICE_ROWS", 1)
+    monkeypatch.setattr(latency, "SLICE_ROWS", 1)
     assert latency.latency(ROWS, "pc-2002", "fork", q=[0.4, 0.41, 1]).equals(found)
 
 
