@@ -276,12 +276,8 @@ def count_file_ptes(h: IntArray, mm: int, place: int, table: int, change: int) -
 @jit
 def file_ptes(h: IntArray, table: int) -> int:
     """Return how many ptes of a table hold a page of a file or shm object."""
-    files = 0
-    if h[table + TABLE_EXTRA]:
-        row = h[table + TABLE_EXTRA] + FILE * h[ROW]
-        for word in range(h[ROW]):
-            files += popcount(h[row + word])
-    return files
+    extra = h[table + TABLE_EXTRA]
+    return count_row(h, extra + FILE * h[ROW], 0, h[ENTRIES]) if extra else 0
 
 
 @jit
