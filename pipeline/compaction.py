@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import parts, store
 from pipeline.errors import DatasetError
-from pipeline.folders import STAGING
 from pipeline.order import Source, in_order
 from pipeline.places import place_of
-from pipeline.writer import refusal
+from pipeline.writer import refusal, replace_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +79,7 @@ def _put_together(place: Place, files: list[Path]) -> None:
     with parts.opened(files[0]) as part:
         schema = part.schema_arrow
     count = sum(parts.footer(file).num_rows for file in files)
-    staged = place.scratch / f"{STAGING}{os.getpid()}-rows"
-    try:
-        name = parts.write_rows(staged, in_order(Source(_rows(files), count), place.scratch), schema)
-    except BaseException:
-        with suppress(OSError):
-            staged.unlink(missing_ok=True)
-        raise
-    place.publish(staged, name)
-    place.remove([file.name for file in files if file.name != name])
+    replace_parts(place, files, in_order(Source(_rows(files), count), place.scratch), schema)
 
 
 def _rows(files: list[Path]) -> Iterator[pa.Table]:

@@ -18,7 +18,12 @@ class _Dataset(click.ParamType):  # type: ignore[type-arg]  # it takes an argume
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Where:  # noqa: ARG002 - click's
         """Return a Path, or the URL."""
-        return value if not isinstance(value, str) or "://" in value else Path(value)
+        return place_named(value) if isinstance(value, str) else value
+
+
+def place_named(text: str) -> Where:
+    """Return a dataset as those who read it take it: a Path, or a URL as it is."""
+    return text if "://" in text else Path(text)
 
 
 DATASET = _Dataset()

@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.dataset_argument import place_named
 from pipeline.ending import FAILED, exit_code_of
 from pipeline.errors import DatasetError, RefusedError
 from pipeline.fleet import Fleet
@@ -22,7 +23,7 @@ from pipeline.launch import BEGUN
 from pipeline.places import place_of
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
-from pipeline.submission import LOG, Submission, now, place_named, write_record
+from pipeline.submission import LOG, Submission, now, write_record
 from pipeline.sweep import outcome_lines, run_in
 from pipeline.writer import Dataset
 

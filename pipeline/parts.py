@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DatasetError
+from pipeline.plan import told_by_digest
 from pipeline.schema import PROVENANCE_KEY, SCHEMA_VERSION, STUDY_KEY, VERSION_KEY, row_schema
 
 if TYPE_CHECKING:
@@ -35,22 +36,16 @@ def encoded(table: pa.Table, study: dict[str, Any], provenance: dict[str, str]) 
 
 
 def schema_of(study: dict[str, Any], provenance: dict[str, str]) -> pa.Schema:
-    """Return the schema of a part that this version writes, with the study and the provenance in its metadata."""
+    """Return the schema of a part that this version writes, with the study and the provenance in its metadata.
+
+    Packed traces and listings are megabytes, which plan.json has once.
+    """
     own = {
-        STUDY_KEY: json.dumps(_told(study), sort_keys=True),
+        STUDY_KEY: json.dumps(told_by_digest(study), sort_keys=True),
         PROVENANCE_KEY: json.dumps(provenance, sort_keys=True),
     }
     schema = row_schema()
     return schema.with_metadata((schema.metadata or {}) | own)
-
-
-def _told(study: Any) -> Any:
-    """Return a study without packed traces and listings: megabytes that plan.json has once; digests tell as much."""
-    if isinstance(study, dict):
-        return {
-            key: _told(entry) for key, entry in study.items() if not (key == "packed" and "digest" in study)
-        }
-    return [_told(entry) for entry in study] if isinstance(study, list) else study
 
 
 def write_rows(file: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> str:

@@ -156,19 +156,20 @@ def _trace(study: Study, point: Point, replicate: int) -> TraceSpec:
 def _telling(workload: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters that tell a trace from others: without later ones that change nothing."""
     later = _later(workload)
-    return told_by_digest(
-        {name: value for name, value in params.items() if name not in later or value != later[name]}
-    )
+    kept = {name: value for name, value in params.items() if name not in later or value != later[name]}
+    told: dict[str, Any] = told_by_digest(kept)
+    return told
 
 
-def told_by_digest(params: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters without the packed text of those that have a digest, which tells as much."""
-    return {
-        name: {key: entry for key, entry in value.items() if key != "packed"}
-        if isinstance(value, dict) and "digest" in value
-        else value
-        for name, value in params.items()
-    }
+def told_by_digest(what: Any) -> Any:
+    """Return plain data without the packed texts that have a digest beside them, which tells as much."""
+    if isinstance(what, dict):
+        return {
+            key: told_by_digest(entry)
+            for key, entry in what.items()
+            if not (key == "packed" and "digest" in what)
+        }
+    return [told_by_digest(entry) for entry in what] if isinstance(what, list) else what
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import folders, store
+from pipeline.dataset_argument import place_named
 from pipeline.errors import DatasetError, RefusedError
 from pipeline.places import place_of
 from pipeline.plan import content_id
@@ -198,10 +199,8 @@ def dataset_of(name: str) -> Where:
     RefusedError
         No submission has the ID, or several do.
     """
-    if "://" in name:
-        return name
     if Path(name).exists() or not re.fullmatch(f"[0-9a-f]{{{MIN_DIGITS},{ID_DIGITS}}}", name):
-        return Path(name)
+        return place_named(name)
     found = {each: place for each, place in _known() if each.startswith(name)}
     if len(found) == 1:
         return next(iter(found.values()))
@@ -213,11 +212,6 @@ def dataset_of(name: str) -> Where:
         f"{name}: no submission of this user on this machine, nor of a dataset in {_RESULTS}/, has that ID; "
         "name the dataset instead"
     )
-
-
-def place_named(text: str) -> Where:
-    """Return a dataset as it is given to those who read it: a Path, or a URL as it is."""
-    return text if "://" in text else Path(text)
 
 
 def _known() -> Iterator[tuple[str, Where]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pipeline.cells import Cell
-    from pipeline.places import Where
+    from pipeline.places import Place, Where
     from pipeline.plan import Plan
     from pipeline.work import CellFailure, CellRow
 
@@ -289,10 +290,20 @@ class Dataset:
                 checksum.add(self._planned(table))
                 yield table
 
-        staged = self._place.scratch / f"{STAGING}{os.getpid()}-rows"
-        name = parts.write_rows(staged, passing(), parts.schema_of(self.plan.study, self._made_by))
-        self._place.publish(staged, name)
-        self._place.remove([file.name for file in files if file.name != name])
+        replace_parts(self._place, files, passing(), parts.schema_of(self.plan.study, self._made_by))
+
+
+def replace_parts(place: Place, files: Iterable[Path], tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write one part with the rows of several, and remove those once it is there."""
+    staged = place.scratch / f"{STAGING}{os.getpid()}-rows"
+    try:
+        name = parts.write_rows(staged, tables, schema)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
+    place.publish(staged, name)
+    place.remove([file.name for file in files if file.name != name])
 
 
 def refusal(path: Where, error: OSError) -> DatasetError:
