@@ -63,10 +63,11 @@ def programs(df: pd.DataFrame) -> pd.DataFrame:
     return rest.assign(program=rest.workload.where(rest.workload != "recorded", rest.file.astype(str)))
 
 
-def main(folder: str) -> None:
+def main(folder: str, df: pd.DataFrame) -> None:
     """Print every number."""
     pd.set_option("display.width", 160, "display.max_columns", 30, "display.float_format", "{:.3f}".format)
-    df = analysis.load(folder)
+    chosen = df[df.workload != "adversary"]
+    snapshots = df[df.workload == "snapshot"]
     machines = df[df.tree_measured.eq(other=True)]
 
     section("users: sharing beside mainline")
@@ -85,36 +86,13 @@ def main(folder: str) -> None:
     section("1. the same, beside linux24")
     print(ratios(programs(df), "total_ns", "linux24", OF_2002, "program"))
     section("2. and 3. a bit per table, and write-protecting at the directory entry: beside phillips_sole")
-    print(
-        ratios(
-            df[df.workload != "adversary"],
-            "total_ns",
-            "phillips_sole",
-            ["phillips", "phillips_mark", "linus_pmd"],
-            "workload",
-        )
-    )
-    print(
-        ratios(
-            df[df.workload == "snapshot"],
-            "fork_ns_mean",
-            "phillips_sole",
-            ["phillips", "phillips_mark", "linus_pmd"],
-            "anon_pages",
-        )
-    )
+    marked = ["phillips", "phillips_mark", "linus_pmd"]
+    print(ratios(chosen, "total_ns", "phillips_sole", marked, "workload"))
+    print(ratios(snapshots, "fork_ns_mean", "phillips_sole", marked, "anon_pages"))
     section("4. shared mappings: shared_mmap beside mainline")
-    print(ratios(df[df.workload != "adversary"], "total_ns", "mainline", ["shared_mmap"], "workload").T)
+    print(ratios(chosen, "total_ns", "mainline", ["shared_mmap"], "workload").T)
     section("5. reverse mappings: beside rmap25, and linus_rmap beside linux24")
-    print(
-        ratios(
-            df[df.workload != "adversary"],
-            "total_ns",
-            "rmap25",
-            ["phillips_rmap", "linus_rmap", "linux26"],
-            "workload",
-        ).T
-    )
+    print(ratios(chosen, "total_ns", "rmap25", ["phillips_rmap", "linus_rmap", "linux26"], "workload").T)
     section("6. the worst: kernel time, one fork, one fault, beside mainline")
     for metric in ("total_ns", "creation_ns_mean", "fault_ns_mean"):
         worst = analysis.worst(df, metric, "mainline").loc[SHARING]
@@ -186,6 +164,7 @@ def draw(df: pd.DataFrame, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    rows = analysis.load(sys.argv[1])
+    main(sys.argv[1], rows)
     if len(sys.argv) > 2:
-        draw(analysis.load(sys.argv[1]), Path(sys.argv[2]))
+        draw(rows, Path(sys.argv[2]))

@@ -134,38 +134,37 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
     parts = slices(digest)
     swept = [axis.column for axis in digest.axes]
     asked, answers = questions(digest, parts)
-    verdicts = answer(digest, parts), verdict(digest, parts)
-    parts, alone = with_figures(parts)
+    drawn, alone = with_figures(parts)
     return {
         "facts": facts,
         "checksum": _checksum(digest, dataset),
         "stamp": stamp(digest),
-        "answer": verdicts[0],
-        "verdict": verdicts[1],
+        "answer": answer(digest, parts),
+        "verdict": verdict(digest, parts),
         "alone": listed([part.where for part in alone]) if alone else "",
         "questions": asked,
         "answers": answers,
         "scope": _scope(digest),
         "key": figures.key(digest),
-        "slices": parts,
+        "slices": drawn,
         "by_workload": len(digest.workloads) > 1,
         "workloads": listed(digest.df.attrs["workloads"]),
-        "standing": [(figures.standing(part), tables.standing(part)) for part in parts],
-        "users": [(part, users_figure(part), users_table(part), users_along(part)) for part in parts],
+        "standing": [(figures.standing(part), tables.standing(part)) for part in drawn],
+        "users": [(part, users_figure(part), users_table(part), users_along(part)) for part in drawn],
         "maps": maps(digest),
         "extremes": tables.extremes(digest),
         "axes": [(figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest)],
-        "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in parts],
+        "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in drawn],
         "deferred": bool((digest.df["deferred_copy_count"] > 0).any()),
-        "on_latency": each_slice(parts, on_latency),
+        "on_latency": each_slice(drawn, on_latency),
         "tails": [
-            (tails(part, event, name), tail(part, event, name)) for event, name in TAILS for part in parts
+            (tails(part, event, name), tail(part, event, name)) for event, name in TAILS for part in drawn
         ],
-        "parts": figures.where_time_goes(parts, digest, worst.worst.trace_id if worst else None),
-        "differences": [table for part in parts for table in tables.makes_the_difference(part)],
-        "acts": [tables.act_groups(part) for part in parts],
-        "sensitivity": [tables.sensitivity(part) for part in parts],
-        "across_models": [across_models(part) for part in parts],
+        "parts": figures.where_time_goes(drawn, digest, worst.worst.trace_id if worst else None),
+        "differences": [table for part in drawn for table in tables.makes_the_difference(part)],
+        "acts": [tables.act_groups(part) for part in drawn],
+        "sensitivity": [tables.sensitivity(part) for part in drawn],
+        "across_models": [across_models(part) for part in drawn],
         "published": published_tables(),
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),

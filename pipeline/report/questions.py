@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -11,9 +10,9 @@ import pandas as pd
 from pipeline import analysis
 from pipeline.intervals import FEWEST, LEVEL
 from pipeline.report.canvas import Group, panel
-from pipeline.report.digest import plain
 from pipeline.report.figures import ROW_INCHES, name_rows, scale_ratios, standing_marks
 from pipeline.report.judged import champion, span, worst_standing
+from pipeline.report.slices import cells_at
 from pipeline.report.style import INK
 from pipeline.report.svg import inline
 from pipeline.report.tables import Table
@@ -168,11 +167,8 @@ def _execs(digest: Digest) -> bool:
 
 def _most_exec(part: Digest) -> Digest:
     """Return the cells with the highest exec ratio, where it is swept."""
-    ratios = next((axis.points for axis in part.axes if axis.column == EXECS), None)
-    if ratios is None:
-        return part
-    where = ", ".join(filter(None, [part.where, f"exec ratio {plain(ratios[-1])}"]))
-    return replace(part, df=part.df[part.df[EXECS] == ratios[-1]], where=where)
+    ratios = next((axis for axis in part.axes if axis.column == EXECS), None)
+    return part if ratios is None else cells_at(part, ratios, ratios.points[-1])
 
 
 def _figures(found: Standing) -> list[str]:

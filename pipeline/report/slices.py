@@ -54,7 +54,7 @@ def _slices(digest: Digest) -> list[Digest]:
     if len(points) > MOST_SLICES:
         middle = reach.medians.mean()
         points = [point for point in points if point in (middle.idxmin(), middle.idxmax())]
-    return [_at(digest, reach.axis, point) for point in points]
+    return [cells_at(digest, reach.axis, point) for point in points]
 
 
 def with_figures(parts: Sequence[Digest]) -> tuple[list[Digest], list[Digest]]:
@@ -75,12 +75,12 @@ def by_workload(digest: Digest) -> list[Digest]:
     if workloads is None:
         return [digest]
     if WORKLOAD not in digest.kept:
-        digest.kept[WORKLOAD] = [_at(digest, workloads, name) for name in workloads.points]
+        digest.kept[WORKLOAD] = [cells_at(digest, workloads, name) for name in workloads.points]
     found: list[Digest] = digest.kept[WORKLOAD]
     return found
 
 
-def _at(digest: Digest, axis: Axis, point: object) -> Digest:
+def cells_at(digest: Digest, axis: Axis, point: object) -> Digest:
     """Return the cells with one value of an axis."""
     return replace(
         digest,

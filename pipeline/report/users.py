@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import analysis
@@ -12,6 +11,7 @@ from pipeline.compare import NO_DIFFERENCE
 from pipeline.intervals import LEVEL, Estimate
 from pipeline.report.digest import plain
 from pipeline.report.judged import candidates, span
+from pipeline.report.slices import cells_at
 from pipeline.report.tables import Table, by_family
 from pipeline.report.words import NOTHING, change, counted, factor, listed, share
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from pipeline.report.digest import Axis, Digest
+    from pipeline.report.digest import Digest
 
 FEWEST = 5  # of fewer listings no distribution is shown
 MUCH = 0.1  # a share of listings that is told of
@@ -153,7 +153,7 @@ def users_along(digest: Digest) -> list[Table]:
         return []
     tables = []
     for axis in (axis for axis in digest.axes if not axis.of_trees):
-        at = {point: over_listings(_at(digest, axis, point)) for point in axis.points}
+        at = {point: over_listings(cells_at(digest, axis, point)) for point in axis.points}
         names = [name for name in digest.designs if any(name in found for found in at.values())]
         rows = [[f"`{name}`", *(_fares_at(found.get(name)) for found in at.values())] for name in names]
         caption = (
@@ -163,11 +163,6 @@ def users_along(digest: Digest) -> list[Table]:
         headings = ["design", *(f"{axis.label} {plain(point)}" for point in axis.points)]
         tables.append(Table(caption, headings, rows, groups=by_family(digest, rows)))
     return tables
-
-
-def _at(digest: Digest, axis: Axis, point: object) -> Digest:
-    """Return the cells with one value of an axis."""
-    return replace(digest, df=digest.df[digest.df[axis.column] == point])
 
 
 def _fares_at(found: Fare | None) -> str:
@@ -204,7 +199,7 @@ def _depends_on(digest: Digest, names: Sequence[str]) -> str:
     """Say along which axis the share of losing listings of a design moves most, where it moves by MUCH."""
     moves: dict[str, tuple[float, str]] = {}
     for axis in (axis for axis in digest.axes if not axis.of_trees):
-        at = {point: over_listings(_at(digest, axis, point)) for point in axis.points}
+        at = {point: over_listings(cells_at(digest, axis, point)) for point in axis.points}
         for name in names:
             lost = {point: found[name].losing.value for point, found in at.items() if name in found}
             low, high = min(lost, key=lost.__getitem__), max(lost, key=lost.__getitem__)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.report.digest import WORKLOAD, plain
 from pipeline.report.judged import compared_designs, outcome
-from pipeline.report.slices import by_workload
+from pipeline.report.slices import by_workload, cells_at
 from pipeline.report.words import change
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def by_value(digest: Digest) -> str:
 
 def _at(part: Digest, axis: Axis, point: object) -> str:
     """Say it of one value."""
-    there = replace(part, df=part.df[part.df[axis.column] == point])
+    there = cells_at(part, axis, point)
     judged = sorted((each for each in compared_designs(there) if each.ratio > 0), key=lambda each: each.ratio)
     if not judged:
         return ""

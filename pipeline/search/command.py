@@ -60,7 +60,7 @@ def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
     """
     from pipeline.prices import cost_model
     from pipeline.search import told
-    from pipeline.search.evaluate import NAME_ENDS, Where
+    from pipeline.search.evaluate import NAME_ENDS, Means
     from pipeline.search.objective import objective_of
     from pipeline.search.search import Wish
     from pipeline.search.search import search as find
@@ -71,7 +71,7 @@ def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
     objective = objective_of(wanted, asked["objective"], asked["designs"], costs, absolute=asked["absolute"])
     wish = Wish(objective, asked["budget"], wanted.seed if asked["seed"] is None else asked["seed"])
     path = asked["results"] or Path("results") / f"{wanted.name}{NAME_ENDS}"
-    found = find(wanted, wish, Where(path, fleet, asked["retry_failed"]), _teller(wanted, quiet=quiet))
+    found = find(wanted, wish, Means(path, fleet, asked["retry_failed"]), _teller(wanted, quiet=quiet))
     facts = told.facts(wanted, wish, path, found)
     click.echo(json.dumps(facts, indent=2) if as_json else told.lines(facts))
 

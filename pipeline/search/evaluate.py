@@ -36,7 +36,7 @@ NAME_ENDS = "-search"
 NO_SAMPLE = "(Points of forkbench search: they lie where it is bad, and are no sample.)"
 
 
-class Where(NamedTuple):
+class Means(NamedTuple):
     """Who simulates, and where rows go.
 
     Parameters
@@ -65,7 +65,7 @@ class Evaluator:
         Of that study.
     objective : Objective
         What a value is.
-    where : Where
+    where : Means
         Who, and where to.
 
     Attributes
@@ -80,7 +80,7 @@ class Evaluator:
         Cells that have failed.
     """
 
-    def __init__(self, study: Study, space: Space, objective: Objective, where: Where) -> None:
+    def __init__(self, study: Study, space: Space, objective: Objective, where: Means) -> None:
         self._study = replace(study, name=study.name + NAME_ENDS, question=f"{study.question} {NO_SAMPLE}")
         self._space = space
         self._objective = objective

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.compare import reference
 from pipeline.errors import RefusedError, counted
 from pipeline.search.drivers import Driver, drivers
-from pipeline.search.evaluate import NOTHING, Evaluator, Where
+from pipeline.search.evaluate import NOTHING, Evaluator, Means
 from pipeline.search.optimise import METHOD, Ledger, climb
 from pipeline.search.space import Space, Spot
 
@@ -98,7 +98,7 @@ class Findings(NamedTuple):
     checksum: str
 
 
-def search(study: Study, wish: Wish, where: Where, tell: Callable[[str], None] = lambda _: None) -> Findings:
+def search(study: Study, wish: Wish, where: Means, tell: Callable[[str], None] = lambda _: None) -> Findings:
     """Look for the worst cells of a study's space, and store every row on the way.
 
     The same study, wish and versions give the same findings, whoever simulates and however often it was stopped.
@@ -109,7 +109,7 @@ def search(study: Study, wish: Wish, where: Where, tell: Callable[[str], None] =
         Its axes are the space.
     wish : Wish
         What is looked for.
-    where : Where
+    where : Means
         Who simulates, and where rows go.
     tell : callable
         Gets a line after each generation.

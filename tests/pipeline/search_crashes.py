@@ -16,7 +16,7 @@ from crash_points import in_child, kill_at
 
 from pipeline import store
 from pipeline.fleet import Fleet
-from pipeline.search.evaluate import Where
+from pipeline.search.evaluate import Means
 from pipeline.search.objective import objective_of
 from pipeline.search.search import Wish, search
 from pipeline.study import load_study
@@ -26,7 +26,7 @@ from pipeline.work import warm_up
 def found(study, folder):
     """Return what a search finds, without what it simulated and where it lies, and what it simulated."""
     objective = objective_of(study, "total_ns", (), None, absolute=False)
-    told = search(study, Wish(objective, 12, 3), Where(folder, Fleet(0)))._asdict()
+    told = search(study, Wish(objective, 12, 3), Means(folder, Fleet(0)))._asdict()
     designs = [{key: value for key, value in each.items() if key != "replay"} for each in told["designs"]]
     return told | {"simulated": 0, "designs": designs}, told["simulated"]
 

@@ -16,7 +16,7 @@ from pipeline.cli import main
 from pipeline.errors import InterruptedRunError, RefusedError
 from pipeline.fleet import Fleet
 from pipeline.replay import find_cell, replay_lines
-from pipeline.search.evaluate import Where
+from pipeline.search.evaluate import Means
 from pipeline.search.objective import metrics, objective_of
 from pipeline.search.search import Wish, search
 from pipeline.search.space import Space
@@ -51,7 +51,7 @@ def find_in(path, study, **asked):
         None,
         absolute=asked.pop("absolute", False),
     )
-    where = Where(path, Fleet(asked.pop("workers", 0)), asked.pop("retry_failed", False))
+    where = Means(path, Fleet(asked.pop("workers", 0)), asked.pop("retry_failed", False))
     wish = Wish(objective, asked.pop("budget", 16), asked.pop("seed", 3))
     return search(study, wish, where, asked.pop("tell", lambda _: None))
 
