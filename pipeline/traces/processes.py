@@ -115,3 +115,5 @@ class Actor:
                     each.sink = self.sink
         lender.sink = self.sink
         self.sink.extend(queue)
+        if not lender.tids:  # it was killed as it waited; its mm lived on with the borrower
+            lender.emit(Op.EXIT)

@@ -201,5 +201,6 @@ class Story:
             return
         actor.facts.ended_us = moment.time_us - self._start_us
         actor.facts.minor_faults = self._sight.minor_faults(moment.tid)
-        actor.emit(Op.EXIT)
+        if actor.queue is None:  # one that lends its mm ends behind whatever its borrower does with that
+            actor.emit(Op.EXIT)
         actor.stop_borrowing(self._actors)

@@ -119,6 +119,21 @@ def test_vfork__what_the_child_maps_is_its_parents():
     ]  # fmt: skip
 
 
+def test_vfork__of_a_parent_that_is_killed_as_it_waits():
+    """Its mm lives on with the child, which maps and touches; the parent's exit comes behind that."""
+    told = tell(
+        fork(2, borrows=True, waits=True), what.Exited(30, 1), what.Mapped(31, 2, 200, 4096, True, True, False, None, 0),
+        touch(200, 2), touch(60001, 2), what.Executed(40, 2, "ls"), what.Exited(50, 2),
+    )  # fmt: skip
+    anon = int(VmaKind.ANON) | WRITABLE
+    assert rows(told) == [
+        ("VFORK", 0, 0, 0, 1), ("EXEC", 1, 0, 0, 0), ("MMAP", 0, 200, 1, anon), ("WRITE", 0, 200, 1, 0),
+        ("WRITE", 0, 60001, 1, 0), ("EXIT", 0, 0, 0, 0), ("WRITE", 1, 60009, 1, 0), ("EXIT", 1, 0, 0, 0),
+    ]  # fmt: skip
+    assert [process.ended_us for process in told.processes] == [20, 40]
+    assert not told.notes
+
+
 def test_vfork__by_a_process_that_waits_is_a_fork():
     """Two threads that vfork at once: the simulator lends an mm once, so that the second child gets a copy."""
     told = tell(
