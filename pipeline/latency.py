@@ -9,6 +9,7 @@ row's design keeps, see ``simcore.costs``.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -177,11 +178,10 @@ def timed(
 
 def _timed_rows(part: pa.Table, model: CostModel, event: str) -> pd.DataFrame:
     """Return what ``_timed`` does of some rows, without a column for each act: most acts of a vector are zero."""
-    row, kind, ns, times = vector_times(part, model)
-    wanted = np.isin(kind, kinds_of(event))
+    row, _, ns, times = vector_times(part, model, kinds_of(event))
     identity: pd.DataFrame = part.select(["cell_id", "design"]).to_pandas(use_threads=False)
-    found = identity.take(row[wanted]).reset_index(drop=True)
-    return found.assign(ns=ns[wanted], times=times[wanted])
+    found = identity.take(row).reset_index(drop=True)
+    return found.assign(ns=ns, times=times)
 
 
 def kinds_of(event: str) -> list[int]:
@@ -189,23 +189,35 @@ def kinds_of(event: str) -> list[int]:
     return [EVENT_KINDS.index(kind) for kind in LATENCY_OF[event]]
 
 
-def vector_times(part: pa.Table, model: CostModel) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
-    """Return row (from 0), kind (index in EVENT_KINDS), ns and times of each vector of some rows.
+def vector_times(
+    part: pa.Table, model: CostModel, kinds: Sequence[int]
+) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
+    """Return row (from 0), kind (index in EVENT_KINDS), ns and times of each vector of some kinds in some rows.
 
     Acts are stored in the order of ACTS and added in it, so the times are those of ``priced``, to the last bit.
     """
     identity: pd.DataFrame = part.select(["design"]).to_pandas(use_threads=False)
-    study = json.loads((part.schema.metadata or {}).get(STUDY_KEY.encode(), "{}"))
-    identity.attrs = {OWN: study.get(OWN, {})}
+    identity.attrs = {OWN: _own_designs((part.schema.metadata or {}).get(STUDY_KEY.encode(), b"{}"))}
     kept = by_rmap(identity)
     costs = np.stack([model.vector(rmap) for rmap in kept])
     which: IntArray = np.zeros(len(identity), np.int64)
     for number, mine in enumerate(kept.values()):
         which[mine] = number
     flat = _flatten(part["vectors"].combine_chunks())
-    cost = np.maximum(costs[which[flat.row[flat.vector]], flat.act], 0.0)
-    ns: FloatArray = np.bincount(flat.vector, flat.n * cost, minlength=len(flat.row)).astype(np.float64)
-    return flat.row, flat.kind, ns, flat.times
+    wanted = np.isin(flat.kind, kinds)
+    mine = wanted[flat.vector]
+    vector, act, n = (np.cumsum(wanted) - 1)[flat.vector[mine]], flat.act[mine], flat.n[mine]
+    row, kind, times = flat.row[wanted], flat.kind[wanted], flat.times[wanted]
+    cost = np.maximum(costs[which[row[vector]], act], 0.0)
+    ns: FloatArray = np.bincount(vector, n * cost, minlength=len(row)).astype(np.float64)
+    return row, kind, ns, times
+
+
+@lru_cache(maxsize=8)
+def _own_designs(study: bytes) -> dict[str, Any]:
+    """Return the designs that a study defines; it may carry megabytes of packed traces, and comes with every piece."""
+    found: dict[str, Any] = json.loads(study).get(OWN, {})
+    return found
 
 
 def _timed(long: pd.DataFrame, model: CostModel, event: str) -> pd.DataFrame:
@@ -281,6 +293,9 @@ def _flatten(lists: pa.ListArray) -> Entries:
 
 def _numbered(names: pa.Array, known: tuple[str, ...], what: str) -> IntArray:
     """Return the index in ``known`` of each name; refuses names that this version does not know."""
+    if pa.types.is_dictionary(names.type):
+        of_each: IntArray = _numbered(names.dictionary, known, what)
+        return of_each[_ints(names.indices)]
     found = pc.index_in(names, value_set=pa.array(known, pa.string()))
     if found.null_count:
         stranger = names.filter(pc.is_null(found))[0].as_py()
@@ -324,6 +339,5 @@ def _vector_frame(table: pa.Table, parts: list[dict[str, Any]]) -> pd.DataFrame:
     frame["event"] = pd.Categorical(np.array(EVENT_KINDS)[joined["kind"]], categories=pd.Index(EVENT_KINDS))
     frame["times"] = joined["times"]
     counted: pd.DataFrame = pd.concat([frame, pd.DataFrame(acts, columns=list(ACT))], axis=1)
-    study = json.loads((table.schema.metadata or {}).get(STUDY_KEY.encode(), "{}"))
-    counted.attrs = {OWN: study.get(OWN, {})}
+    counted.attrs = {OWN: _own_designs((table.schema.metadata or {}).get(STUDY_KEY.encode(), b"{}"))}
     return counted

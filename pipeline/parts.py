@@ -17,7 +17,7 @@ from pipeline.plan import told_by_digest
 from pipeline.schema import PROVENANCE_KEY, SCHEMA_VERSION, STUDY_KEY, VERSION_KEY, row_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 PREFIX, _SUFFIX = "part-", ".parquet"
@@ -158,18 +158,29 @@ def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
 def pieces(file: Path) -> Iterator[pa.Table]:
     """Yield the rows of a part, a row group after another; raises as ``read_part`` does."""
     with opened(file) as part:
-        for number in range(part.num_row_groups):
-            yield part.read_row_group(number, use_threads=False)
+        yield from row_groups(part)
+
+
+def row_groups(part: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Yield the rows of an open part, a row group after another."""
+    for number in range(part.num_row_groups):
+        yield part.read_row_group(number, use_threads=False)
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[pq.ParquetFile]:
-    """Open a part, once its bytes are known to be those that were written; raises as ``read_part`` does."""
+def opened(file: Path, coded: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """Open a part, once its bytes are known to be those that were written; raises as ``read_part`` does.
+
+    Columns whose paths are in ``coded`` are read as dictionaries.
+    """
     digest, size = _digest(file)
     if _name_of(digest) != file.name:
         raise UnreadablePartError(f"{file.name}: damaged, its {size:,} bytes are not those that were written")
     try:
-        with pa.OSFile(str(file)) as source, pq.ParquetFile(source, pre_buffer=False) as part:
+        with (
+            pa.OSFile(str(file)) as source,
+            pq.ParquetFile(source, read_dictionary=list(coded), pre_buffer=False) as part,
+        ):
             _refuse_newer(part.schema_arrow, file)
             yield part
     except FileNotFoundError:

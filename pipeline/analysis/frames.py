@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline import store
 from pipeline.errors import DatasetError
@@ -28,8 +29,9 @@ from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.workloads.shape import shape_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
-    import pyarrow as pa
 
     from pipeline.places import Where
     from simcore.costs import CostModel
@@ -71,20 +73,19 @@ def load(path: Where) -> pd.DataFrame:
     DatasetError
         If the folder is no dataset, or a row's vectors do not add up to its totals.
     """
-    return frame_of(store.read(path), planned=len(store.read_plan(path).cells))
+    return frame_of(store.pieces(path), planned=len(store.read_plan(path).cells))
 
 
-def frame_of(table: pa.Table, planned: int) -> pd.DataFrame:
-    """Return what ``load`` returns, from the rows that ``store.read`` gave and the number of planned cells."""
-    known = table.schema.metadata
+def frame_of(tables: Iterable[pa.Table], planned: int) -> pd.DataFrame:
+    """Return what ``load`` returns, from the rows that ``store.pieces`` gave and the number of planned cells."""
+    frame, known = _tidied(tables)
     study = json.loads(known[STUDY_KEY.encode()])
-    frame = tidy(table)
     frame.attrs |= {key: study[key] for key in _STUDY_FACTS}
     frame.attrs |= {
         "workloads": _workloads(study),
         OWN: study.get(OWN, {}),
         "planned": planned,
-        "complete": len(table) == planned,
+        "complete": len(frame) == planned,
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
     }
     return recost(frame, str(study["costs"]))
@@ -97,14 +98,24 @@ def _workloads(study: dict[str, Any]) -> list[str]:
 
 def tidy(table: pa.Table) -> pd.DataFrame:
     """Return rows of ``pipeline.schema`` as a tidy frame without times."""
-    by_kind = kind_totals(table["vectors"])
-    plain: pd.DataFrame = table.drop_columns(["vectors"]).to_pandas(use_threads=False)
+    return _tidied([table])[0]
+
+
+def _tidied(tables: Iterable[pa.Table]) -> tuple[pd.DataFrame, dict[bytes, bytes]]:
+    """Return rows that come in one table or several as ``tidy`` does, and what the tables say of themselves."""
+    totals, plains = [], []
+    for table in tables:
+        totals.append(kind_totals(table["vectors"]))
+        plains.append(table.drop_columns(["vectors"]))
+    by_kind = np.concatenate(totals)
+    whole = pa.concat_tables(plains)
+    plain: pd.DataFrame = whole.to_pandas(use_threads=False)
     _check_totals(plain, by_kind)
     parameters = _parameters(plain["params"], taken=set(plain.columns))
     creations = pd.DataFrame({"creations": plain["forks"] + plain["vforks"]})
     frame = pd.concat([plain.drop(columns="params"), parameters, creations, _by_kind(by_kind)], axis=1)
     frame.attrs = {"parameters": list(parameters.columns)}
-    return frame
+    return frame, whole.schema.metadata or {}
 
 
 def recost(df: pd.DataFrame, model: CostModel | str) -> pd.DataFrame:

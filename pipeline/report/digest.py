@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline import analysis
 from pipeline.lineup import known_designs
 from pipeline.prices import priced_rows
-from pipeline.report.event_times import event_times, over_rows
+from pipeline.report.event_times import over_rows
 from pipeline.report.standings import compared
 from pipeline.report.style import FAMILIES, family, looks
 from pipeline.report.words import slug
@@ -21,8 +21,8 @@ from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pyarrow as pa
 
+    from pipeline.report.event_times import EventTimes
     from pipeline.report.standings import Extreme, Standing
     from pipeline.report.style import Look
     from simcore.costs import CostModel
@@ -78,21 +78,24 @@ class Digest:
     ----------
     df : DataFrame
         What ``analysis.load`` returns, under the report's cost model; at least one row. Its index is the number of the
-        row in ``table``.
-    table : pyarrow.Table
-        The same rows with their act vectors.
+        row in ``events``.
+    events : dict
+        What each event of EVENTS took in each row of the dataset.
     model : CostModel
         Of the times.
     where : str
         What all cells have in common if they are a slice of the study, e.g. "anon pages 60".
+    checksum : str
+        Of all rows of the dataset.
     shared : dict
-        What events took, worked out once for all slices.
+        What was worked out once for all slices.
     """
 
     df: pd.DataFrame
-    table: pa.Table
+    events: dict[str, EventTimes]
     model: CostModel
     where: str = ""
+    checksum: str = ""
     shared: dict[str, Any] = field(default_factory=dict)  # what slices of one dataset have in common
 
     # What was reckoned of this digest; another one made from it begins anew.
@@ -122,7 +125,7 @@ class Digest:
             forks = self.core["creations"].where(self.core["creations"] > 0)
             df = self.core.assign(total_ns=total, total_ns_per_fork=total / forks)
             df.attrs = self.df.attrs
-            self._priced[model.digest] = replace(self, df=df, model=model)
+            self._priced[model.digest] = replace(self, df=df, model=model, events={})
         return self._priced[model.digest]
 
     @cached_property
@@ -276,17 +279,14 @@ class Digest:
 
     def times_everywhere(self, event: str) -> pd.DataFrame:
         """Return what ``latency.distribution`` says of an event on all cells of the dataset."""
-        return self._distribution(event, "dataset", pd.RangeIndex(len(self.table)))
+        return self._distribution(event, "dataset", pd.RangeIndex(len(self.events[event].design)))
 
     def _distribution(self, event: str, cells: str, rows: pd.Index[int]) -> pd.DataFrame:
-        """Return the latencies of an event in some rows of the table, worked out once for each name of cells."""
+        """Return the latencies of an event in some rows of the dataset, worked out once for each name of cells."""
         place = f"{event}, {cells}, {self.model.digest}"
         kept = self.shared if cells == "dataset" else self.kept
         if place not in kept:
-            known = f"times, {self.model.digest}"
-            if known not in self.shared:
-                self.shared[known] = event_times(self.table, self.model, EVENTS)
-            kept[place] = over_rows(self.shared[known][event], rows.to_numpy(np.int64))
+            kept[place] = over_rows(self.events[event], rows.to_numpy(np.int64))
         found: pd.DataFrame = kept[place]
         return found
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.latency import SLICE_ROWS, kinds_of, vector_times
+from pipeline.latency import kinds_of, vector_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +27,14 @@ class EventTimes(NamedTuple):
     Parameters
     ----------
     row : int64 [v]
-        Which row of the table.
+        Which row of the dataset.
     place : int64 [v]
         Where its latency stands in ``ns``.
     times : int64 [v]
         How many events.
     ns : float64 [k]
         The distinct latencies, ascending.
-    design : int64 [rows of the table]
+    design : int64 [rows of the dataset]
         Index in ``names``.
     names : list of str
         Designs, ascending.
@@ -48,25 +48,46 @@ class EventTimes(NamedTuple):
     names: list[str]
 
 
-def event_times(table: pa.Table, model: CostModel, events: Sequence[str]) -> dict[str, EventTimes]:
-    """Return what events took in each row of a table with at least one row.
+class Timing:
+    """Work out what events take in rows that come piece by piece.
 
-    Several kinds of event (keys of LATENCY_OF) cost one pass over the vectors.
+    Parameters
+    ----------
+    model : CostModel
+        What an act costs.
+    events : sequence of str
+        Keys of LATENCY_OF; several cost one pass over the vectors.
     """
-    parts = []
-    for first in range(0, len(table), SLICE_ROWS):
-        row, kind, ns, times = vector_times(table.slice(first, SLICE_ROWS), model)
-        parts.append((row + first, kind, ns, times))
-    row, kind, ns, times = (np.concatenate(each) for each in zip(*parts, strict=True))
-    names = sorted(pc.unique(table["design"]).to_pylist())
-    numbered = pc.index_in(table["design"], value_set=pa.array(names, pa.string()))
-    design = numbered.to_numpy().astype(np.int64)
-    found = {}
-    for event in events:
-        mine = np.isin(kind, kinds_of(event))
-        distinct, place = np.unique(ns[mine], return_inverse=True)
-        found[event] = EventTimes(row[mine], place, times[mine], distinct, design, names)
-    return found
+
+    def __init__(self, model: CostModel, events: Sequence[str]) -> None:
+        self._model = model
+        self._kinds = {event: kinds_of(event) for event in events}
+        self._wanted = sorted({kind for kinds in self._kinds.values() for kind in kinds})
+        self._pieces: list[tuple[IntArray, IntArray, FloatArray, IntArray]] = []
+        self._designs: list[pa.ChunkedArray] = []
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Take the next rows."""
+        if not len(table):
+            return
+        row, kind, ns, times = vector_times(table, self._model, self._wanted)
+        self._pieces.append((row + self._rows, kind, ns, times))
+        self._designs += table["design"].chunks
+        self._rows += len(table)
+
+    def found(self) -> dict[str, EventTimes]:
+        """Return what each event took in the rows so far, which are one at least."""
+        row, kind, ns, times = (np.concatenate(each) for each in zip(*self._pieces, strict=True))
+        designs = pa.chunked_array(self._designs)
+        names = sorted(pc.unique(designs).to_pylist())
+        design = pc.index_in(designs, value_set=pa.array(names, pa.string())).to_numpy().astype(np.int64)
+        found = {}
+        for event, kinds in self._kinds.items():
+            mine = np.isin(kind, kinds)
+            distinct, place = np.unique(ns[mine], return_inverse=True)
+            found[event] = EventTimes(row[mine], place, times[mine], distinct, design, names)
+        return found
 
 
 def over_rows(found: EventTimes, rows: IntArray) -> pd.DataFrame:

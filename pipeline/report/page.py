@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline import analysis, store
+from pipeline import analysis, rows, store
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.errors import DatasetError
 from pipeline.folders import replace
@@ -17,8 +17,9 @@ from pipeline.prices import cost_model
 from pipeline.report import figures, tables
 from pipeline.report.answer import answer
 from pipeline.report.assumptions import assumed_share
-from pipeline.report.digest import QUESTION_AXES, WORKLOAD, Axis, Digest, plain
+from pipeline.report.digest import EVENTS, QUESTION_AXES, WORKLOAD, Axis, Digest, plain
 from pipeline.report.ecdf import users_figure
+from pipeline.report.event_times import Timing
 from pipeline.report.judged import worst_standing
 from pipeline.report.latencies import tail, tails
 from pipeline.report.maps import maps
@@ -33,10 +34,12 @@ from pipeline.report.typical import each_slice
 from pipeline.report.users import users_along, users_table
 from pipeline.report.verdict import terminal_lines, verdict
 from pipeline.report.words import counted, listed, share
-from pipeline.rows import checksum
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from pipeline.places import Where
     from simcore.costs import CostModel
@@ -77,14 +80,26 @@ def write_report(dataset: Where, out: Path, *, costs: CostModel | str | None = N
 
 def read_digest(dataset: Where, costs: CostModel | str | None) -> Digest:
     """Return a dataset as the report sees it."""
-    table = store.read(dataset)
-    if not len(table):
+    plan = store.read_plan(dataset)
+    model = cost_model(costs or plan.study["costs"])
+    timing, hashed = Timing(model, EVENTS), rows.Checksum()
+    known = store.completed(dataset)  # parts carry hashes too, so that it need not be worked out again
+
+    def passing() -> Iterator[pa.Table]:
+        for table in store.pieces(dataset):
+            timing.add(table)
+            if known is None:
+                hashed.add(table)
+            yield table
+
+    df = analysis.frame_of(passing(), planned=len(plan.cells))
+    if not len(df):
         raise DatasetError(f"{dataset}: holds no row yet; a report needs at least one; run the study first")
-    df = analysis.frame_of(table, planned=len(store.read_plan(dataset).cells))
-    model = cost_model(costs or df.attrs["costs"])
+    if known is not None and not df.attrs["complete"]:  # parts were lost since
+        known = rows.checksum(store.read(dataset))
     recosted = analysis.recost(df, model)
     recosted.attrs = {name: _settled(fact) for name, fact in recosted.attrs.items()}
-    return Digest(recosted, table, model)
+    return Digest(recosted, timing.found(), model, checksum=known or hashed.digest())
 
 
 class _Settled(dict[str, Any]):
@@ -137,7 +152,7 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
     drawn, alone = with_figures(parts)
     return {
         "facts": facts,
-        "checksum": _checksum(digest, dataset),
+        "checksum": digest.checksum,
         "stamp": stamp(digest),
         "answer": answer(digest, parts),
         "verdict": verdict(digest, parts),
@@ -182,12 +197,6 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
         "dataset": quote(str(dataset)),
         "study": quote(f"{dataset}/study.yaml"),
     }
-
-
-def _checksum(digest: Digest, dataset: Where) -> str:
-    """Return the hash of the rows: of a complete dataset the one that its run wrote, since parts carry hashes too."""
-    known = store.completed(dataset) if digest.df.attrs["complete"] else None
-    return known or checksum(digest.table)
 
 
 def _moves(digest: Digest) -> list[tuple[Digest, Axis]]:

@@ -136,7 +136,7 @@ class Evaluator:
         mine = self._mine(wanted)
         if not len(mine):
             return pd.DataFrame({"cell_id": [], "trace_id": [], "design": [], self._objective.metric: []})
-        return self._objective.priced(frame_of(mine, planned=len(mine)))
+        return self._objective.priced(frame_of([mine], planned=len(mine)))
 
     def checksum(self) -> str:
         """Return that of the rows of all points."""

@@ -19,7 +19,15 @@ from tiny_study import TINY, TINY_CELLS
 from pipeline import folders, parts, rows, store, writer
 from pipeline.errors import DamagedPartWarning, DatasetError, NondeterminismError
 from pipeline.plan import make_plan
-from pipeline.schema import PROVENANCE_KEY, SCHEMA_VERSION, STUDY_KEY, VERSION_KEY, row_schema
+from pipeline.schema import (
+    CODED_VECTOR_TYPE,
+    PROVENANCE_KEY,
+    SCHEMA_VERSION,
+    STUDY_KEY,
+    VECTOR_TYPE,
+    VERSION_KEY,
+    row_schema,
+)
 from pipeline.study import load_study
 from pipeline.sweep import jobs_of
 from pipeline.work import run_batch
@@ -186,6 +194,36 @@ def test_checksum__does_not_depend_on_files_or_order(tmp_path, plan, found, fill
     expected = rows.checksum(store.read(filled))
     assert rows.checksum(store.read(reordered)) == expected
     assert rows.checksum(store.read(filled).slice(1)) != expected
+
+
+def test_pieces__are_what_is_read(filled, plan, write_study):
+    """In three parts, in one whose vectors come coded, and after the study was cut: the same rows, the same hash."""
+    for state in ("parts", "finished", "cut"):
+        if state == "finished":
+            finish(filled, plan)
+        elif state == "cut":
+            smaller = make_plan(load_study(write_study(designs=["linux24", "vfork"])), "m")
+            with Dataset(filled, smaller, MADE_BY):
+                pass
+        whole, pieces = store.read(filled), list(store.pieces(filled))
+        coded = pieces[-1].schema.field("vectors").type
+        assert coded == (VECTOR_TYPE if state == "parts" else CODED_VECTOR_TYPE)
+        found = pa.concat_tables(each.cast(whole.schema) for each in pieces)
+        assert found.equals(whole, check_metadata=True)
+        hashed = rows.Checksum()
+        for each in pieces:
+            hashed.add(each)
+        assert hashed.digest() == rows.checksum(whole)
+        assert len(whole) == (TINY_CELLS if state != "cut" else TINY_CELLS * 2 // len(TINY["designs"]))
+
+
+def test_pieces__of_a_damaged_dataset_leave_out_what_is_damaged(filled, plan):
+    """The one part of a finished dataset is cut: a warning, and one table without rows."""
+    finish(filled, plan)
+    [part] = parts.part_files(filled)
+    part.write_bytes(part.read_bytes()[:1000])
+    with pytest.warns(DamagedPartWarning, match="damaged"):
+        assert [len(each) for each in store.pieces(filled)] == [0]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])

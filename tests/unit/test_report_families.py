@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from report_datasets import make_dataset
 
@@ -31,7 +30,7 @@ def of(*names, **facts):
     """Return a digest that knows nothing but which designs ran."""
     df = pd.DataFrame({"design": list(names)})
     df.attrs = {"baseline": "linux24", "floor": "vfork"} | facts
-    return Digest(df, pa.table({}), PC_2002)
+    return Digest(df, {}, PC_2002)
 
 
 ALL = of(*DESIGNS)
@@ -147,7 +146,7 @@ def test_makes_the_difference__of_many_designs_comes_in_several_tables(digest):
     """Designs that do not fit beside one another are told in further tables, each once."""
     many = Digest(
         digest.df[~digest.df["design"].isin(EAGER["linux24"] - {"linux24", "vfork"})],
-        digest.table,
+        digest.events,
         digest.model,
     )
     found = tables.makes_the_difference(many)
@@ -160,7 +159,7 @@ def test_standing__without_a_floor_has_no_column_for_it(digest):
     """A study without a floor is compared with its baseline alone."""
     frame = digest.df.copy()
     frame.attrs = digest.df.attrs | {"floor": None}
-    without = Digest(frame, digest.table, digest.model)
+    without = Digest(frame, digest.events, digest.model)
     assert "times vfork, typical" in tables.standing(digest).headings
     assert not [heading for heading in tables.standing(without).headings if "vfork" in heading]
     [told] = [found.text for found in verdict(without) if found.heading == "Against the floor"]

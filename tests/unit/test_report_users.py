@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from pipeline.intervals import median_estimate, share_interval
@@ -32,7 +31,7 @@ def digest(times, *, baseline="linux24", measured=True):
     ]  # fmt: skip
     df = pd.DataFrame(rows)
     df.attrs = {"baseline": baseline, "floor": "vfork", "parameters": ["tree", "exec_ratio"]}
-    return Digest(df, pa.table({"cell_id": df["cell_id"]}), PC_2002)
+    return Digest(df, {}, PC_2002)
 
 
 def listings(*values):

@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.report.digest import Digest
+from pipeline.report.digest import EVENTS, Digest
+from pipeline.report.event_times import Timing
 from pipeline.report.judged import champion
 from pipeline.report.slices import slices
 from pipeline.report.verdict import terminal_lines, verdict
@@ -52,7 +53,9 @@ def digest(times, *, assumed=None, faults=None, **facts):
             "vectors": pa.array(vectors, VECTOR_TYPE),
         }
     )
-    return Digest(df, table, PC_2002)
+    timing = Timing(PC_2002, EVENTS)
+    timing.add(table)
+    return Digest(df, timing.found(), PC_2002)
 
 
 def counts(ns, share):
