@@ -30,6 +30,9 @@ _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 _SCHEDULER = {
     "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
     "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
+    # Nobody looks at what they gather: the one holds megabytes more every minute, the other an hour's figures.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.log-length": 120,
     "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
 }
 CONFIG = _SCHEDULER | {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Below this a difference is called none: the assumed constants do not support a finer statement.
 NO_DIFFERENCE = 0.005
+CONSTRUCTED = "adversary"  # the workload of constructed worst cases
 _NAMED_TREES = 3  # of more the number is told
 
 
@@ -58,8 +59,12 @@ def reference(df: pd.DataFrame, metric: str, baseline: str) -> pd.Series[float]:
 def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the cells that stand for the typical case, and a phrase that says which they are.
 
-    These are the cells that run a measured process tree; of a workload without one, all cells.
+    These are the cells that run a measured process tree; of a workload without one, all cells. Cells that were
+    constructed to be the worst are none of them, unless there is nothing else.
     """
+    if "workload" in df.columns:
+        constructed = df["workload"] == CONSTRUCTED
+        df = df if constructed.all() else df[~constructed]
     if "tree_measured" not in df.columns or not (df["tree_measured"] == True).any():  # noqa: E712 (NaN in mixed studies)
         return df, "all cells of the sweep, since it has no measured tree"
     measured = df["tree_measured"] == True  # noqa: E712

@@ -76,8 +76,13 @@ def _survival(digest: Digest) -> str:
 
 def survival(digest: Digest) -> tuple[int, int]:
     """Return how many candidates keep their side of the baseline with assumed costs half and double, and of how many."""
+    return len(_sides(digest)) - len(unsure(digest)), len(_sides(digest))
+
+
+def unsure(digest: Digest) -> set[str]:
+    """Return the candidates that do not keep their side of the baseline with assumed costs half or double."""
     half, own, double = (_sides(rescaled(digest, scale)) for scale in SENSITIVITY)
-    return sum(half[name] == side == double[name] for name, side in own.items()), len(own)
+    return {name for name, side in own.items() if not half[name] == side == double[name]}
 
 
 def _sides(digest: Digest) -> dict[str, str]:

@@ -7,9 +7,11 @@ from report_datasets import make_dataset
 
 from pipeline import analysis
 from pipeline.report.answer import answer
+from pipeline.report.assumptions import unsure
 from pipeline.report.page import read_digest
 from pipeline.report.questions import QUESTIONS, questions
 from pipeline.report.slices import slices
+from pipeline.report.uses import percent, uses, uses_table
 from pipeline.report.values import by_value
 from pipeline.report.verdict import verdict
 from pipeline.report.words import change, factor
@@ -38,6 +40,49 @@ def test_answer__says_four_things_of_the_data(digest):
     assert f"forkbench show {worst.worst.cell_id}" in said["What is the worst that can happen?"]
     assert f"`{best.design}`" in said["Which variant?"]
     assert "not a sample of users" in said["How sure is that?"]
+
+
+def test_uses__have_a_row_each_with_the_change_of_each_design(tmp_path):
+    """A value of an axis of words and a workload are uses; a constructed worst case is none, and not typical either."""
+    tree = {"tree": {"depth": 1, "fan_out": 2}, "anon_pages": 12, "file_pages": 20}
+    digest = read_digest(
+        make_dataset(
+            tmp_path,
+            designs=["linux24", "phillips", "linus_pmd"],
+            workload={"tree": tree, "shell": {"children": 3}, "adversary": {}},
+            sweep={"tree": {"first": ["child", "parent"]}},
+        ),
+        None,
+    )
+    assert "adversary" not in set(digest.population[0]["workload"])
+    table = uses_table(digest)
+    assert table.headings == ["use", "what runs", "phillips", "linus_pmd"]
+    assert [row[0] for row in table.rows] == ["tree, first child", "tree, first parent", "shell"]
+    assert [row[1].split()[0] for row in table.rows] == ["A", "A", "A"]
+    for row, use in zip(table.rows, uses(digest), strict=True):
+        ratios = analysis.typical(use.df, digest.metric, "linux24")["ratio"]
+        for cell, design in zip(row[2:], ("phillips", "linus_pmd"), strict=True):
+            shaky = design in unsure(use)
+            assert cell == percent(ratios[design]) + (" ?" if shaky else "")
+    said = dict(answer(digest, slices(digest)))
+    assert "tree, first child" in said["Should page tables be shared at fork?"]
+    assert "adversary" not in said["Should page tables be shared at fork?"]
+
+
+def test_percent__has_a_sign_and_no_difference_is_nothing():
+    """A ratio as a change: below 1 with the minus sign of the page, twice as much as 100 % more."""
+    assert [percent(ratio) for ratio in (0.939, 1.12, 2.0, 1.004, 0.996)] == [
+        "\N{MINUS SIGN}6.1\N{NO-BREAK SPACE}%", "+12\N{NO-BREAK SPACE}%", "+100\N{NO-BREAK SPACE}%",
+        "0\N{NO-BREAK SPACE}%", "0\N{NO-BREAK SPACE}%",
+    ]  # fmt: skip
+
+
+def test_uses__of_one_have_no_table(tmp_path):
+    """One workload whose outcome no axis turns: the answer says it all."""
+    digest = read_digest(
+        make_dataset(tmp_path, designs=["linux24", "phillips"], sweep={"exec_ratio": [0.0]}), None
+    )
+    assert uses_table(digest) is None
 
 
 def test_answer__is_none_without_a_comparison(tmp_path):

@@ -1,0 +1,89 @@
+"""What runs on the reader's machine: a row for each use that the study has, with what each design costs there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipeline.compare import CONSTRUCTED, NO_DIFFERENCE
+from pipeline.report.assumptions import unsure
+from pipeline.report.digest import WORKLOAD
+from pipeline.report.judged import candidates
+from pipeline.report.slices import by_workload, cells_at, slices
+from pipeline.report.tables import Table
+from pipeline.report.words import NOTHING, counted, share
+from simcore.geometry import GEOMETRIES
+from simcore.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from pipeline.report.digest import Digest
+
+_MOST_POINTS = 8  # of an axis of words, such as recorded programs, that are uses of their own
+_PAGES = re.compile(r"\b\w+ pages (\d+)$")
+
+
+def uses(digest: Digest) -> list[Digest]:
+    """Return the cells of each use: a workload, a value of its axis of words, or a slice; no constructed worst cases."""
+    if "uses" not in digest.kept:
+        parts = by_workload(digest)
+        kept = [part for part in parts if part.workloads != [CONSTRUCTED]] or parts
+        digest.kept["uses"] = [use for part in kept for use in _of(part)]
+    found: list[Digest] = digest.kept["uses"]
+    return found
+
+
+def _of(part: Digest) -> list[Digest]:
+    """Return the uses of one workload."""
+    for axis in part.axes:
+        if not axis.numeric and axis.column != WORKLOAD and len(axis.points) <= _MOST_POINTS:
+            return [cells_at(part, axis, point) for point in axis.points]
+    return slices(part)
+
+
+def named(use: Digest) -> str:
+    """Return where a use lies, without the word workload; how many measured trees it has; pages with their size."""
+    where = use.where.removeprefix(f"{WORKLOAD} ")
+    trees = use.df.loc[use.df["tree_measured"] == True, "tree"].nunique() if "tree_measured" in use.df else 0  # noqa: E712
+    if trees > 1 and where:
+        where += f" ({counted(trees, 'listing')})"
+    sizes = {GEOMETRIES[name].page_bytes for name in use.df["geometry"].unique() if name in GEOMETRIES}
+    found = _PAGES.search(where)
+    mib = int(found[1]) * min(sizes) / 2**20 if found and len(sizes) == 1 else 0
+    return f"{where} ({mib:,.0f} MiB)" if mib >= 1 else where
+
+
+def uses_table(digest: Digest) -> Table | None:
+    """Return a row for each use with the change under each candidate; nothing of one use, or without a baseline."""
+    found = uses(digest)
+    names = [name for name in candidates(digest) if name in digest.sharing]
+    if len(found) < 2 or digest.baseline is None or not names:
+        return None
+    rows = []
+    for use in found:
+        standings, shaky = use.standings(digest.baseline), unsure(use)
+        moves = [
+            f"{percent(standings[name].ratio)}{' ?' if name in shaky else ''}"
+            if name in standings
+            else NOTHING
+            for name in names
+        ]
+        rows.append([named(use), _what_runs(use), *moves])
+    caption = (
+        f"Find what runs on your machine: kernel time against `{digest.baseline}` on the same trace, median of the "
+        "typical cells of each use; below 0 sharing saves. “?”: with all assumed costs at half or at double "
+        "the design is no longer on that side."
+    )
+    return Table(caption, ["use", "what runs", *names], rows, frozenset({1}))
+
+
+def percent(ratio: float) -> str:
+    """Return a ratio as a change in percent with its sign; what counts as no difference is 0."""
+    if abs(ratio - 1) <= NO_DIFFERENCE:
+        return share(0)
+    return f"{'+' if ratio > 1 else ''}{share(ratio - 1)}"
+
+
+def _what_runs(use: Digest) -> str:
+    """Return the first clause of what a workload is."""
+    known = [WORKLOADS[name].prose for name in use.workloads if name in WORKLOADS]
+    return re.split(r"[:.]", known[0])[0] if known else NOTHING
