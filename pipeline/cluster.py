@@ -27,12 +27,15 @@ _CONNECT = "distributed.comm.timeouts.connect"
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 
 # Dask's settings where ours are better for a sweep; what the user's configuration says goes before.
-_SCHEDULER = {
+# These gather what nobody looks at: above all the last thousand messages, each with all cells of a batch.
+_QUIET = {
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.admin.system-monitor.log-length": 120,
+    "distributed.worker.profile.enabled": False,
+}
+_SCHEDULER = _QUIET | {
     "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
     "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
-    # Nobody looks at what they gather: the one holds megabytes more every minute, the other an hour's figures.
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.system-monitor.log-length": 120,
     "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
 }
 CONFIG = _SCHEDULER | {
@@ -162,7 +165,8 @@ def _remote(fleet: Fleet) -> Iterator[Any]:
         dask.config.get(_CONNECT)
     )
     try:
-        client = Client(address, timeout=patience, set_as_default=False)  # type: ignore[no-untyped-call]
+        with dask.config.set(settings(_QUIET)):
+            client = Client(address, timeout=patience, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterError(

@@ -71,6 +71,8 @@ class Dataset:
         self._before: Plan | None = None  # the plan that this one takes the place of
 
     def __enter__(self) -> Self:
+        # Arrow's own allocator keeps what it once had; a driver lives long and makes one table after another.
+        pa.set_memory_pool(pa.system_memory_pool())
         try:
             self._place.claim(store.PLAN)
             self._claimed = True
