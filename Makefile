@@ -23,12 +23,12 @@ flagship: .venv/installed
 
 test: .venv/installed-tests
 	@$(BIN)/python -c "from simcore.simulate import warm_up; warm_up()"
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q --dist worksteal -n $(JOBS)
 
 test-deep: .venv/installed-tests
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(JOBS)
-	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios
-	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/scenarios tests/differential tests/laws
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS)
+	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS) tests/scenarios
+	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS) tests/scenarios tests/differential tests/laws
 
 # Faults of every kind, many of each, and a table of what became of them.
 test-faults: .venv/installed-tests
@@ -49,7 +49,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n $(JOBS) tests/unit tests/scenarios tests/golden tests/house
+	$(BIN)/python -m pytest -q --dist worksteal -n $(JOBS) tests/unit tests/scenarios tests/golden tests/house
 
 # The engine beside the oracle, beside the machine that it simulates, and against the number of events.
 bench: .venv/installed

@@ -40,7 +40,7 @@ class Walk:
     letters : sequence of int
         Of traces.ALPHABET.
     share : (int, int)
-        (k, n): of the last events of traces only every n-th is tried, from the k-th on.
+        (k, n): of the traces without their last event only every n-th is gone on with, from the k-th on.
     """
 
     design: Design
@@ -58,7 +58,7 @@ class Walk:
         pair = Pair.start(builder.build(), plain, GEOMETRY)
         tighten(pair.fast, SPARE)
         assert pair.step_to(BEGUN) == ""
-        self._leaves = 0
+        self._stems = 0
         walk(self, pair, self.letters, self.depth)
         return self.compared
 
@@ -69,8 +69,9 @@ class Walk:
 
     def step(self, pair: Pair, path: tuple[int, ...], *, last: bool) -> Pair | None:
         """Do the event of a path's last letter behind a copy of the pair."""
-        self._leaves += last
-        if last and self._leaves % self.share[1] != self.share[0]:
+        stem = len(path) == self.depth - 1
+        self._stems += stem
+        if stem and self._stems % self.share[1] != self.share[0]:
             return None
         after = pair.copied(pair.kept)
         after.fast._position = after.slow._position = BEGUN + self.letters.index(path[-1])

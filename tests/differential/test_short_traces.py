@@ -11,7 +11,7 @@ from walk import GEOMETRY, Walk
 from simcore import DESIGNS
 
 NUMBER = {design: number for number, design in enumerate(ALL)}
-SHARES = 33  # in make test each design tries every 33rd last event, beginning elsewhere than its neighbours
+SHARES = 33  # in make test each design goes on from every 33rd trace of two events, its neighbours from others
 PLAIN_ONLY = range(len(PLAIN))
 
 
@@ -19,11 +19,11 @@ PLAIN_ONLY = range(len(PLAIN))
 def test_traces_of_three_events__are_equal(design):
     """Every trace of up to three events from an alphabet of 29, behind one beginning.
 
-    In the deep run each design meets all of them; else every 33rd of those with three events, and neighbouring
-    designs different ones, so that each trace is tried under one design.
+    In the deep run each design meets all of them; else those that begin with every 33rd two events, and neighbouring
+    designs others, so that each trace is tried under one design.
     """
     share = (0, 1) if DEEP else (NUMBER[design] % SHARES, SHARES)
-    assert Walk(ALL[design], range(len(ALPHABET)), 3, share).run() > len(ALPHABET) ** 2
+    assert Walk(ALL[design], range(len(ALPHABET)), 3, share).run() > len(ALPHABET) ** 2 / 2
 
 
 @pytest.mark.parametrize("design", DESIGNS)
