@@ -33,11 +33,14 @@ _QUIET = {
     "distributed.admin.system-monitor.log-length": 120,
     "distributed.worker.profile.enabled": False,
 }
-_SCHEDULER = _QUIET | {
-    "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
-    "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
-    "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
-}
+_SCHEDULER = (
+    _QUIET
+    | {
+        "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
+        "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
+        "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
+    }
+)
 CONFIG = _SCHEDULER | {
     # A worker that is away this long after it once went is given up for ever, though its nanny starts it again.
     "distributed.deploy.lost-worker-timeout": "7 days",

@@ -20,6 +20,7 @@ from pipeline.report.assumptions import assumed_share
 from pipeline.report.digest import EVENTS, QUESTION_AXES, WORKLOAD, Axis, Digest, plain
 from pipeline.report.ecdf import users_figure
 from pipeline.report.event_times import Timing
+from pipeline.report.hosts import host_table
 from pipeline.report.judged import worst_standing
 from pipeline.report.latencies import tail, tails
 from pipeline.report.maps import maps
@@ -183,6 +184,7 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
         "sensitivity": [tables.sensitivity(part) for part in drawn],
         "across_models": [across_models(part) for part in drawn],
         "published": published_tables(),
+        "host": host_table(),
         "designs": tables.designs(digest),
         "costs": tables.costs(digest.model),
         "model": digest.model,

@@ -69,7 +69,7 @@ def uses_table(digest: Digest) -> Table | None:
         ]
         rows.append([named(use), _what_runs(use), *moves])
     caption = (
-        f"Find what runs on your machine: kernel time against `{digest.baseline}` on the same trace, median of the "
+        f"Find what runs on your machine: kernel time against {digest.baseline} on the same trace, median of the "
         "typical cells of each use; below 0 sharing saves. “?”: with all assumed costs at half or at double "
         "the design is no longer on that side."
     )
@@ -84,6 +84,10 @@ def percent(ratio: float) -> str:
 
 
 def _what_runs(use: Digest) -> str:
-    """Return the first clause of what a workload is."""
+    """Return the first clause of what a workload is; its first sentence if another one begins with the same words."""
     known = [WORKLOADS[name].prose for name in use.workloads if name in WORKLOADS]
-    return re.split(r"[:.]", known[0])[0] if known else NOTHING
+    if not known:
+        return NOTHING
+    clause = re.split(r"[:;.]", known[0])[0]
+    alike = [row for row in WORKLOADS.values() if row.prose.startswith(clause)]
+    return clause if len(alike) == 1 else known[0].partition(".")[0]

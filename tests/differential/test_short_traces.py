@@ -11,7 +11,9 @@ from walk import GEOMETRY, Walk
 from simcore import DESIGNS
 
 NUMBER = {design: number for number, design in enumerate(ALL)}
-SHARES = 33  # in make test each design goes on from every 33rd trace of two events, its neighbours from others
+SHARES = (
+    33  # in make test each design goes on from every 33rd trace of two events, its neighbours from others
+)
 PLAIN_ONLY = range(len(PLAIN))
 
 

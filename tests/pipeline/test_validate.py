@@ -5,6 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from pipeline.prices import cost_model
+from pipeline.report.hosts import OUTCOME as HOST
+from pipeline.report.hosts import host_table
 from pipeline.report.published import NEAR, OUTCOME, published_tables
 from pipeline.truth import host, kernels, left_out, probe, published, scenarios
 from pipeline.truth.command import validate
@@ -191,3 +194,13 @@ def test_machine_of_another_kind__is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(probe.platform, "machine", lambda: "riscv64")
     with pytest.raises(probe.UnfitError, match="riscv64; the scripts count tables of x86-64"):
         probe.Probe(tmp_path)
+
+
+def test_host__shipped_outcome_is_of_the_cost_model_as_it_is():
+    """Made again by: forkbench validate --host --time --json; without the single judgements, which are thousands."""
+    found = json.loads(HOST.read_text(encoding="utf-8"))
+    assert found["digest"] == cost_model(found["costs"]).digest
+    table = host_table()
+    assert [row[0] for row in table.rows] == ["fork", "writes after fork", "exit", "fork and exec"]
+    assert all(len(row) == len(table.headings) for row in table.rows)
+    assert found["machine"]["kernel"] in table.caption
