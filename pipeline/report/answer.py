@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.latency import quantiles
-from pipeline.report.assumptions import assumed_share, side, survival
+from pipeline.report.assumptions import assumed_share, side, survival, unsure
+from pipeline.report.hosts import beside_host
 from pipeline.report.judged import champion, compared_designs, needs, span, worst_standing
 from pipeline.report.users import users_line
 from pipeline.report.uses import named, uses
@@ -34,13 +35,20 @@ def answer(digest: Digest, parts: Sequence[Digest]) -> list[tuple[str, str]]:
 
 
 def _whether(found: Sequence[Digest]) -> str:
-    """Say where the best sharing design wins, makes no difference and loses."""
+    """Say where the best sharing design wins, makes no difference and loses, and what others cost where none wins."""
     where: dict[str, list[tuple[str, float]]] = {}
+    dearest: tuple[float, str, str] = (1.0, "", "")
     for use in found:
         best = champion(use)
         if best and use.baseline:
             ratio = use.standings(use.baseline)[best].ratio
-            where.setdefault(side(ratio), []).append((named(use), ratio))
+            doubt = (
+                " (assumed costs decide)" if side(ratio) != "no difference" and best in unsure(use) else ""
+            )
+            where.setdefault(side(ratio), []).append((f"{named(use)}{doubt}", ratio))
+            if side(ratio) == "no difference":
+                others = ((each.ratio, named(use), each.design) for each in compared_designs(use))
+                dearest = max(dearest, *others)
     words = (("less", "Yes"), ("no difference", "It makes no difference"), ("more", "No"))
     said = []
     for outcome, word in words:
@@ -49,9 +57,13 @@ def _whether(found: Sequence[Digest]) -> str:
             moved = f" ({span([ratio for _, ratio in where[outcome]])} kernel time)"
             at = f": {'; '.join(place for place, _ in there)}" if there else ""
             said.append(f"{word}{moved if outcome != 'no difference' else ''}{at}.")
-    return "\n".join(
-        [f"With the sharing design that does best there, on typical cells: {said[0]}", *said[1:]]
-    )
+    if side(dearest[0]) == "more" and dearest[1]:
+        ratio, place, design = dearest
+        said.append(
+            f"Where the best makes no difference others may cost: `{design}` {change(ratio)} at {place}."
+        )
+    said[0] = f"With the sharing design that does best there, on typical cells: {said[0]}"
+    return "\n".join(said)
 
 
 def _recommended(digest: Digest) -> list[Standing]:
@@ -76,6 +88,8 @@ def _which(digest: Digest) -> str:
         lines.append(
             f"{head}: `{each.design}` ({median}, against `{digest.baseline}`).{what} {_balance(digest, each.design)}"
         )
+    if digest.floor and digest.floor != digest.baseline and len(uses(digest)) > 1:
+        lines.append(f"Without sharing: `{digest.floor}`, the floor. {_balance(digest, digest.floor)}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -97,7 +111,16 @@ def _balance(digest: Digest, design: str) -> str:
         for verb, places in (("saves", saves), ("costs", costs))
         if places
     ]
-    return " ".join(said) + ("" if costs else " It costs at none.")
+    doubtful = [
+        named(use)
+        for use in found
+        if side(ratios.get(named(use), 0.0)) == "no difference" and design in unsure(use)
+    ]
+    if not costs:
+        said.append("It costs at none.")
+    if doubtful:
+        said.append(f"At {few(doubtful, _MOST_USES)} assumed costs decide.")
+    return " ".join(said)
 
 
 def _sentence(text: str) -> str:
@@ -149,12 +172,13 @@ def _how_sure(digest: Digest, parts: Sequence[Digest]) -> str:
         if users_line(parts)
         else "The cells are a grid, not a sample of users, so no interval over users follows from them."
     )
+    host = beside_host(digest.model)
     costs = digest.model.listed()
     assumed = sum(cost.assumed for cost in costs.values())
     return (
         "This is a simulation: its counts are exact, and every design ran the same traces, so ratios carry no noise. "
         f"Times are counts times the costs of `{digest.model.name}`, {assumed} of {counted(len(costs), 'cost')} assumed "
         f"({share(assumed_share(digest))} of the kernel time): with all of these at half and at double, {stable} of "
-        f"{counted(judged, 'verdict')} keep their side. Locks, contention and what other processors wait for have no "
-        f"price. {over_users}"
+        f"{counted(judged, 'verdict')} keep their side. {host}Locks, contention and what other processors wait "
+        f"for have no price. {over_users}"
     )

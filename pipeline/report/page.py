@@ -33,7 +33,7 @@ from pipeline.report.slices import by_workload, slices, with_figures
 from pipeline.report.style import HUES
 from pipeline.report.typical import each_slice
 from pipeline.report.users import users_along, users_table
-from pipeline.report.uses import uses_table
+from pipeline.report.uses import explained, uses_table
 from pipeline.report.verdict import terminal_lines, verdict
 from pipeline.report.words import counted, listed, share
 
@@ -158,6 +158,7 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
         "stamp": stamp(digest),
         "answer": answer(digest, parts),
         "uses": uses_table(digest),
+        "explained": explained(digest),
         "verdict": verdict(digest, parts),
         "alone": listed([part.where for part in alone]) if alone else "",
         "questions": asked,

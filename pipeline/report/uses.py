@@ -11,7 +11,7 @@ from pipeline.report.digest import WORKLOAD
 from pipeline.report.judged import candidates
 from pipeline.report.slices import by_workload, cells_at, slices
 from pipeline.report.tables import Table
-from pipeline.report.words import NOTHING, counted, share
+from pipeline.report.words import NOTHING, counted, duration, share
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
 
@@ -45,7 +45,7 @@ def named(use: Digest) -> str:
     where = use.where.removeprefix(f"{WORKLOAD} ")
     trees = use.df.loc[use.df["tree_measured"] == True, "tree"].nunique() if "tree_measured" in use.df else 0  # noqa: E712
     if trees > 1 and where:
-        where += f" ({counted(trees, 'listing')})"
+        where += f" (trees of {counted(trees, 'listing')})"
     sizes = {GEOMETRIES[name].page_bytes for name in use.df["geometry"].unique() if name in GEOMETRIES}
     found = _PAGES.search(where)
     mib = int(found[1]) * min(sizes) / 2**20 if found and len(sizes) == 1 else 0
@@ -67,13 +67,33 @@ def uses_table(digest: Digest) -> Table | None:
             else NOTHING
             for name in names
         ]
-        rows.append([named(use), _what_runs(use), *moves])
+        rows.append([named(use), _what_runs(use), *moves, *_forks(use, names)])
     caption = (
         f"Find what runs on your machine: kernel time against {digest.baseline} on the same trace, median of the "
         "typical cells of each use; below 0 sharing saves. “?”: with all assumed costs at half or at double "
-        "the design is no longer on that side."
+        "the design is no longer on that side. Last, a fork by itself: its mean, median of these cells, and the shortest "
+        f"of the sharing designs. A cell is a trace under a design; typical are {digest.population[1]}."
     )
-    return Table(caption, ["use", "what runs", *names], rows, frozenset({1}))
+    headings = ["use", "what runs", *names, f"a fork, {digest.baseline}", "a fork, shortest"]
+    return Table(caption, headings, rows, frozenset({1}))
+
+
+def _forks(use: Digest, names: list[str]) -> tuple[str, str]:
+    """Return how long a fork takes under the baseline, and under the sharing design that forks fastest."""
+    found = use.population[0].groupby("design")["creation_ns_mean"].median().to_dict()
+    times = [found[name] for name in names if found.get(name, 0) > 0]
+    return duration(found.get(use.baseline, float("nan"))), duration(min(times, default=float("nan")))
+
+
+def explained(digest: Digest) -> list[tuple[str, str]]:
+    """Return baseline, floor and candidates with what each is, its year, and whether Linux has it."""
+    roles = [role for role in (digest.baseline, digest.floor) if role]
+    names = list(dict.fromkeys([*roles, *candidates(digest)]))
+    rows = [(name, digest.known[name]) for name in names if name in digest.known]
+    return [
+        (name, f"{row.prose.removesuffix('.')} ({row.year}; {'in Linux' if row.merged else 'not in Linux'}).")
+        for name, row in rows
+    ]
 
 
 def percent(ratio: float) -> str:

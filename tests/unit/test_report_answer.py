@@ -56,12 +56,19 @@ def test_uses__have_a_row_each_with_the_change_of_each_design(tmp_path):
     )
     assert "adversary" not in set(digest.population[0]["workload"])
     table = uses_table(digest)
-    assert table.headings == ["use", "what runs", "phillips", "linus_pmd"]
+    assert table.headings == [
+        "use",
+        "what runs",
+        "phillips",
+        "linus_pmd",
+        "a fork, linux24",
+        "a fork, shortest",
+    ]
     assert [row[0] for row in table.rows] == ["tree, first child", "tree, first parent", "shell"]
     assert [row[1].split()[0] for row in table.rows] == ["A", "A", "A"]
     for row, use in zip(table.rows, uses(digest), strict=True):
         ratios = analysis.typical(use.df, digest.metric, "linux24")["ratio"]
-        for cell, design in zip(row[2:], ("phillips", "linus_pmd"), strict=True):
+        for cell, design in zip(row[2:4], ("phillips", "linus_pmd"), strict=True):
             shaky = design in unsure(use)
             assert cell == percent(ratios[design]) + (" ?" if shaky else "")
     said = dict(answer(digest, slices(digest)))
