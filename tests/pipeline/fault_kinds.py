@@ -398,7 +398,7 @@ def all_workers_gone(ground):
         ground.cluster.scale(0)
         return 1, 1
 
-    with replaced(fanout, NO_WORKER_SECONDS=2.0), replaced(crew, _LOOK_SECONDS=0.2):
+    with replaced(crew, NO_WORKER_SECONDS=2.0, _LOOK_SECONDS=0.2):
         return repeated(ground, go)
 
 
