@@ -144,7 +144,9 @@ def _worst(digest: Digest) -> str:
             )
         lines.append(f"`{each.design}` {_told(digest, each)}.{fault}")
     if worst.design not in [each.design for each in _recommended(digest)]:
-        lines.append(f"Of all designs compared: `{worst.design}` {_told(digest, worst)}.")
+        lines.append(
+            f"Of the {len(compared_designs(digest))} designs compared: `{worst.design}` {_told(digest, worst)}."
+        )
     lost = [f"`{each.design}` {share(each.losing)}" for each in compared_designs(digest)]
     lines.append(
         f"Dearer by more than {share(NO_DIFFERENCE)}: {few(lost)} of {all_of(digest.cells_each, 'cell')}. "

@@ -43,13 +43,20 @@ def _of(part: Digest) -> list[Digest]:
 def named(use: Digest) -> str:
     """Return where a use lies, without the word workload; how many measured trees it has; pages with their size."""
     where = use.where.removeprefix(f"{WORKLOAD} ")
-    trees = use.df.loc[use.df["tree_measured"] == True, "tree"].nunique() if "tree_measured" in use.df else 0  # noqa: E712
+    trees = _listings(use)
     if trees > 1 and where:
         where += f" (trees of {counted(trees, 'listing')})"
     sizes = {GEOMETRIES[name].page_bytes for name in use.df["geometry"].unique() if name in GEOMETRIES}
     found = _PAGES.search(where)
     mib = int(found[1]) * min(sizes) / 2**20 if found and len(sizes) == 1 else 0
-    return f"{where} ({mib:,.0f} MiB)" if mib >= 1 else where
+    return f"{where} ({mib:,.0f} MiB of {min(sizes) // 1024} KiB pages)" if mib >= 1 else where
+
+
+def _listings(use: Digest) -> int:
+    """Return how many measured process trees a use has."""
+    if "tree_measured" not in use.df.columns:
+        return 0
+    return int(use.df.loc[use.df["tree_measured"] == True, "tree"].nunique())  # noqa: E712
 
 
 def uses_table(digest: Digest) -> Table | None:
@@ -70,7 +77,8 @@ def uses_table(digest: Digest) -> Table | None:
         rows.append([named(use), _what_runs(use), *moves, *_forks(use, names)])
     caption = (
         f"Find what runs on your machine: kernel time against {digest.baseline} on the same trace, median of the "
-        "typical cells of each use; below 0 sharing saves. “?”: with all assumed costs at half or at double "
+        "typical cells of each use; below 0 sharing saves, 0 % is anything within "
+        f"{share(NO_DIFFERENCE)}. “?”: with all assumed costs at half or at double "
         "the design is no longer on that side. Last, a fork by itself: its mean, median of these cells, and the shortest "
         f"of the sharing designs. A cell is a trace under a design; typical are {digest.population[1]}."
     )
@@ -81,8 +89,11 @@ def uses_table(digest: Digest) -> Table | None:
 def _forks(use: Digest, names: list[str]) -> tuple[str, str]:
     """Return how long a fork takes under the baseline, and under the sharing design that forks fastest."""
     found = use.population[0].groupby("design")["creation_ns_mean"].median().to_dict()
-    times = [found[name] for name in names if found.get(name, 0) > 0]
-    return duration(found.get(use.baseline, float("nan"))), duration(min(times, default=float("nan")))
+    shortest = min(
+        (name for name in names if found.get(name, 0) > 0), key=lambda name: found[name], default=None
+    )
+    told = f"{duration(found[shortest])} (`{shortest}`)" if shortest else NOTHING
+    return duration(found.get(use.baseline, float("nan"))), told
 
 
 def explained(digest: Digest) -> list[tuple[str, str]]:
@@ -105,6 +116,8 @@ def percent(ratio: float) -> str:
 
 def _what_runs(use: Digest) -> str:
     """Return the first clause of what a workload is; its first sentence if another one begins with the same words."""
+    if _listings(use) > 1:
+        return "All processes of a real machine, as its ps lists them, start up and are taken down"
     known = [WORKLOADS[name].prose for name in use.workloads if name in WORKLOADS]
     if not known:
         return NOTHING
