@@ -171,7 +171,7 @@ def _told_beside(found: dict[str, Any]) -> list[str]:
     grown = (many["peak_kib"] - few["peak_kib"]) / 1024
     lines.append(
         f"driver's memory:              {grown:.0f} MB more for {many['cells']:,} cells than for {few['cells']:,} "
-        f"({many['peak_kib'] / 1024:.0f} MB)"
+        f"({many['peak_kib'] / 1024:.0f} MB), {many['seconds'] / many['cells'] * 1e3:.2f} ms a cell with 2 workers"
     )
     rows, seconds, frame_seconds = found["read"].values()
     lines.append(
