@@ -25,7 +25,7 @@ def unbuilt(engine):
 def test_habits__are_counted_as_they_are_done(design):
     """Refusals, counts and act vectors after every event, states now and then: to look at a state builds all there is."""
     met = 0
-    for seed in range(10 if DEEP else 2):
+    for seed in range(10 if DEEP else 1):
         recipe = Habits(1_000 * seed + list(ALL).index(design), 400, deviations=(3, 12)[seed % 2])
         pair = Pair.start(recipe.build(), ALL[design], (WIDE, SMALL)[seed % 2])
         for stop in range(1, 401):
