@@ -27,20 +27,17 @@ _CONNECT = "distributed.comm.timeouts.connect"
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 
 # Dask's settings where ours are better for a sweep; what the user's configuration says goes before.
-# These gather what nobody looks at: above all the last thousand messages, each with all cells of a batch.
-_QUIET = {
+_QUIET = {  # of what nobody looks at: above all the last thousand messages, each with all cells of a batch
     "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.log-length": 120,
     "distributed.worker.profile.enabled": False,
 }
-_SCHEDULER = (
-    _QUIET
-    | {
-        "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
-        "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
-        "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
-    }
-)
+_SCHEDULER = {
+    **_QUIET,
+    "distributed.scheduler.worker-saturation": "inf",  # 1 ms a task instead of 2 to 3
+    "distributed.scheduler.allowed-failures": WORKER_DEATHS - 1,
+    "distributed.scheduler.worker-ttl": None,  # a clock that is moved makes no worker silent; nannies see who dies
+}
 CONFIG = _SCHEDULER | {
     # A worker that is away this long after it once went is given up for ever, though its nanny starts it again.
     "distributed.deploy.lost-worker-timeout": "7 days",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.report.tables import Table
-from pipeline.report.words import counted, listed, share
+from pipeline.report.words import counted, listed, share, signed_share
 
 if TYPE_CHECKING:
     from simcore.costs import CostModel
@@ -44,7 +44,7 @@ def host_table() -> Table:
             f"{each['steps']:,}",
             share(each["median"]),
             share(each["p90"]),
-            f"{'+' if each['bias'] > 0 else ''}{share(each['bias'])}",
+            signed_share(each["bias"]),
             share(each["spread_median"]),
             share(each["spread_p90"]),
         ]

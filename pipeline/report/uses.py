@@ -11,7 +11,7 @@ from pipeline.report.digest import WORKLOAD
 from pipeline.report.judged import candidates
 from pipeline.report.slices import by_workload, cells_at, slices
 from pipeline.report.tables import Table
-from pipeline.report.words import NOTHING, counted, duration, share
+from pipeline.report.words import NOTHING, counted, duration, share, signed_share
 from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
 
@@ -109,9 +109,7 @@ def explained(digest: Digest) -> list[tuple[str, str]]:
 
 def percent(ratio: float) -> str:
     """Return a ratio as a change in percent with its sign; what counts as no difference is 0."""
-    if abs(ratio - 1) <= NO_DIFFERENCE:
-        return share(0)
-    return f"{'+' if ratio > 1 else ''}{share(ratio - 1)}"
+    return share(0) if abs(ratio - 1) <= NO_DIFFERENCE else signed_share(ratio - 1)
 
 
 def _what_runs(use: Digest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.report.digest import WORKLOAD, plain
+from pipeline.report.digest import WORKLOAD
 from pipeline.report.judged import compared_designs, outcome
 from pipeline.report.slices import by_workload, cells_at
 from pipeline.report.words import change
@@ -33,9 +33,8 @@ def _at(part: Digest, axis: Axis, point: object) -> str:
     if not judged:
         return ""
     worst = max(judged, key=lambda each: each.worst.ratio)
-    where = ", ".join(filter(None, [part.where, f"{axis.label} {plain(point)}"]))
     sharing = all(each.design in part.sharing for each in judged)
-    said = f"At {where}, {'sharing' if sharing else 'what is compared'} {outcome(judged)}: {_ends(judged)}."
+    said = f"At {there.where}, {'sharing' if sharing else 'what is compared'} {outcome(judged)}: {_ends(judged)}."
     if worst.worst.ratio > judged[-1].ratio:
         said += f" Worst cell: `{worst.design}` {change(worst.worst.ratio)}."
     return said

@@ -59,6 +59,11 @@ def share(value: float) -> str:
     return f"{percent:.{places}f}{_NARROW}%".replace("-", _MINUS)
 
 
+def signed_share(value: float) -> str:
+    """Return a share as a percentage with its sign."""
+    return f"{'+' if value > 0 else ''}{share(value)}"
+
+
 def change(ratio: float) -> str:
     """Return a ratio as a change: ``7.1 % less``, ``13 % more``, ``2.4 times as much``, ``the same``."""
     if abs(ratio - 1) <= NO_DIFFERENCE:
