@@ -41,6 +41,7 @@ LATENCY_OF: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in EVENT_KINDS}
 }
 QUANTILES: tuple[float, ...] = (0.5, 0.99, 0.999, 1.0)
 SLICE_ROWS = 2_000
+KIND_WIDTH = len(ACTS) + 1
 
 
 class Entries(NamedTuple):
@@ -62,14 +63,14 @@ class Entries(NamedTuple):
     n: IntArray
 
 
-def kind_totals(column: pa.ChunkedArray) -> IntArray:
-    """Return the acts of each row by kind of event, int64 [rows, len(EVENT_KINDS), len(ACTS) + 1].
+def kind_totals(column: pa.ChunkedArray) -> list[tuple[IntArray, IntArray]]:
+    """Return the acts of each row by kind of event, some thousand rows at a time, in their order.
 
-    The last element of the last axis is the number of events of that kind.
+    Each piece is what occurs in its rows, int64 [c], ascending, and how often in each row, int64 [c, rows]. What
+    occurs is kind * ``KIND_WIDTH`` + act (indices in EVENT_KINDS and ACTS); act len(ACTS) is the events themselves.
+    Of the several hundred combinations of kind and act few occur.
     """
-    parts = [_sum_by_kind(flat, len(chunk)) for chunk, flat in _slices(column)]
-    width = (len(EVENT_KINDS), len(ACTS) + 1)
-    return np.concatenate(parts) if parts else np.zeros((0, *width), np.int64)
+    return [_sum_by_kind(flat, len(chunk)) for chunk, flat in _slices(column)]
 
 
 def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -> pd.DataFrame:
@@ -311,15 +312,19 @@ def _ints(array: pa.Array) -> IntArray:
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _sum_by_kind(flat: Entries, rows: int) -> IntArray:
-    """Return acts and number of events by row and kind, int64 [rows, len(EVENT_KINDS), len(ACTS) + 1]."""
-    width = len(ACTS) + 1
-    group = (flat.row * len(EVENT_KINDS) + flat.kind) * width
-    size = rows * len(EVENT_KINDS) * width
-    acts = np.bincount(group[flat.vector] + flat.act, flat.n * flat.times[flat.vector], minlength=size)
-    events = np.bincount(group + len(ACTS), flat.times, minlength=size)
+def _sum_by_kind(flat: Entries, rows: int) -> tuple[IntArray, IntArray]:
+    """Return what occurs and how often in each row, as ``kind_totals`` does of one piece."""
+    of_events = flat.kind * KIND_WIDTH + len(ACTS)
+    of_acts = (flat.kind * KIND_WIDTH)[flat.vector] + flat.act
+    size = len(EVENT_KINDS) * KIND_WIDTH
+    occurs = np.flatnonzero(np.bincount(of_acts, minlength=size) + np.bincount(of_events, minlength=size))
+    place = np.zeros(size, np.int64)
+    place[occurs] = np.arange(len(occurs)) * rows
+    group = np.concatenate([place[of_acts] + flat.row[flat.vector], place[of_events] + flat.row])
+    counts = np.concatenate([flat.n * flat.times[flat.vector], flat.times])
     # bincount adds floats; counts below 2**53 are exact in them.
-    return (acts + events).astype(np.int64).reshape(rows, len(EVENT_KINDS), width)
+    totals = np.bincount(group, counts, minlength=len(occurs) * rows)
+    return occurs, totals.astype(np.int64).reshape(len(occurs), rows)
 
 
 def _long(flat: Entries, first: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from pipeline import store
 from pipeline.errors import DatasetError
-from pipeline.latency import kind_totals
+from pipeline.latency import KIND_WIDTH, kind_totals
 from pipeline.prices import OWN, cost_model, priced_rows
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pipeline.latency import IntArray
     from pipeline.places import Where
     from simcore.costs import CostModel
 
@@ -105,15 +106,15 @@ def _tidied(tables: Iterable[pa.Table]) -> tuple[pd.DataFrame, dict[bytes, bytes
     """Return rows that come in one table or several as ``tidy`` does, and what the tables say of themselves."""
     totals, plains = [], []
     for table in tables:
-        totals.append(kind_totals(table["vectors"]))
+        totals += kind_totals(table["vectors"])
         plains.append(table.drop_columns(["vectors"]))
-    by_kind = np.concatenate(totals)
     whole = pa.concat_tables(plains)
     plain: pd.DataFrame = whole.to_pandas(use_threads=False)
+    by_kind = _by_kind(totals, len(plain))
     _check_totals(plain, by_kind)
     parameters = _parameters(plain["params"], taken=set(plain.columns))
     creations = pd.DataFrame({"creations": plain["forks"] + plain["vforks"]})
-    frame = pd.concat([plain.drop(columns="params"), parameters, creations, _by_kind(by_kind)], axis=1)
+    frame = pd.concat([plain.drop(columns="params"), parameters, creations, by_kind], axis=1)
     frame.attrs = {"parameters": list(parameters.columns)}
     return frame, whole.schema.metadata or {}
 
@@ -171,26 +172,41 @@ def _ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> np
     return quotients
 
 
-def _check_totals(plain: pd.DataFrame, by_kind: npt.NDArray[np.int64]) -> None:
+def _by_kind(totals: list[tuple[IntArray, IntArray]], rows: int) -> pd.DataFrame:
+    """Return ``<kind>_count`` and, where it is not zero throughout, ``<kind>:<act>``, from pieces of some rows each."""
+    always = np.arange(len(EVENT_KINDS)) * KIND_WIDTH + len(ACTS)
+    acts = np.unique(np.concatenate([always, *(found for found, _ in totals)]))
+    order = np.concatenate([always, acts[acts % KIND_WIDTH != len(ACTS)]])
+    place: IntArray = np.zeros(len(EVENT_KINDS) * KIND_WIDTH, np.int64)
+    place[order] = np.arange(len(order))
+    # A row of the block is a column of the frame, which takes it over as it is: it may be hundreds of megabytes.
+    block = np.zeros((len(order), rows), np.int64)
+    first = 0
+    for found, counts in totals:
+        block[place[found], first : first + counts.shape[1]] = counts
+        first += counts.shape[1]
+    names = [_column_of(*divmod(int(each), KIND_WIDTH)) for each in order]
+    return pd.DataFrame(block.T, columns=pd.Index(names), copy=False)
+
+
+def _column_of(kind: int, act: int) -> str:
+    """Return the name of the column of an act of a kind of event, or, for act len(ACTS), of the events."""
+    return f"{EVENT_KINDS[kind]}_count" if act == len(ACTS) else f"{EVENT_KINDS[kind]}:{ACTS[act].name}"
+
+
+def _check_totals(plain: pd.DataFrame, by_kind: pd.DataFrame) -> None:
     """Refuse rows whose vectors do not add up to the stored totals."""
-    totals = plain[list(ACT)].to_numpy(np.int64)
-    wrong = np.flatnonzero(np.any(by_kind[:, :, :-1].sum(axis=1) != totals, axis=1))
-    if len(wrong):
+    wrong: npt.NDArray[np.bool_] = np.zeros(len(plain), bool)
+    for act in ACT:
+        parts = [f"{kind}:{act}" for kind in EVENT_KINDS if f"{kind}:{act}" in by_kind.columns]
+        total: IntArray = sum((by_kind[part].to_numpy() for part in parts), np.zeros(len(plain), np.int64))
+        wrong |= total != plain[act].to_numpy(np.int64)
+    if wrong.any():
+        first = plain["cell_id"].iloc[int(np.argmax(wrong))]
         raise DatasetError(
-            f"cell {plain['cell_id'].iloc[wrong[0]]!r}: its vectors do not add up to its totals "
-            f"({len(wrong)} such cells); the dataset is damaged; run the study again into a new directory"
+            f"cell {first!r}: its vectors do not add up to its totals "
+            f"({int(wrong.sum())} such cells); the dataset is damaged; run the study again into a new directory"
         )
-
-
-def _by_kind(by_kind: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Return ``<kind>_count`` and, where it is not zero throughout, ``<kind>:<act>``."""
-    columns = {f"{kind}_count": by_kind[:, number, -1] for number, kind in enumerate(EVENT_KINDS)}
-    occurs: npt.NDArray[np.bool_] = np.any(by_kind, axis=0)
-    for number, kind in enumerate(EVENT_KINDS):
-        for index, act in enumerate(ACTS):
-            if occurs[number, index]:
-                columns[f"{kind}:{act.name}"] = by_kind[:, number, index]
-    return pd.DataFrame(columns)
 
 
 def _parameters(params: pd.Series[str], taken: set[str]) -> pd.DataFrame:

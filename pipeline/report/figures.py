@@ -211,16 +211,17 @@ def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which:
             axes.minorticks_off()
         if axis.numeric and len(axis.points) <= 9:
             axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
-        axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]])))
+        # As along an axis of ratios, differences that are called none look like none.
+        least = 4 * NO_DIFFERENCE if fam.against else 0.0
+        axes.set_ylim(*_limits(pd.concat([shown["typical"], shown["worst"]]), least))
         if fam.against:
             axes.axhline(1, color=INK, linewidth=0.9)
+        axes.set(xlabel=axis.label, ylabel=f"times {fam.against}" if fam.against else "µs")
         before = len(axes.lines)
         lines(axes, data, "x", which, digest.looks)
         if axis.column == WORKLOAD:  # there is nothing between one workload and the next
             for line in axes.lines[before:]:
                 line.set_linestyle("none")
-        axes.set_xlabel(axis.label)
-        axes.set_ylabel(f"times {fam.against}" if fam.against else "µs")
         title = f"Kernel time with {axis.label}{digest.at}. {heading}"
         return inline(figure, slug(f"axis {axis.column} {heading}{digest.suffix}"), title, _ends(data, which))
 
@@ -239,10 +240,11 @@ def _ends(data: pd.DataFrame, which: str) -> str:
     return f"From the first to the last value: {'; '.join(parts)}."
 
 
-def _limits(values: pd.Series[float]) -> tuple[float, float]:
-    """Return axis limits with a little air."""
+def _limits(values: pd.Series[float], least: float = 0.0) -> tuple[float, float]:
+    """Return axis limits with a little air, ``least`` apart at least."""
     low, high = float(values.min()), float(values.max())
     air = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    air = max(air, (least - (high - low)) / 2)
     return low - air, high + air
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import latency
 from pipeline.errors import DatasetError, RefusedError
-from pipeline.latency import kind_totals, vectors, weighted_quantiles
+from pipeline.latency import KIND_WIDTH, kind_totals, vectors, weighted_quantiles
 from pipeline.prices import cost_model, priced
 from pipeline.schema import VECTOR_TYPE
 from simcore.acts import ACT, ACTS, EVENT_KINDS
@@ -97,15 +97,23 @@ def test_vectors__of_slices_are_those_of_the_whole():
     assert vectors(ROWS.slice(2))["times"].tolist() == [2, 1]
 
 
-def test_kind_totals__multiply_and_add(monkeypatch):
+@pytest.mark.parametrize("rows", [2_000, 1])
+def test_kind_totals__multiply_and_add(monkeypatch, rows):
     """Totals by kind are times x acts, whatever the size of the slices in which rows are taken."""
-    totals = kind_totals(ROWS["vectors"])
-    fork = EVENT_KINDS.index("fork")
-    assert totals[:, fork, ACT["forks"]].tolist() == [3, 1, 2]
-    assert totals[0, fork, ACT["vmas_copied"]] == 12
-    assert totals[:, :, -1].sum(axis=1).tolist() == [8, 12, 3]
-    monkeypatch.setattr(latency, "SLICE_ROWS", 1)
-    assert np.array_equal(kind_totals(ROWS["vectors"]), totals)
+    monkeypatch.setattr(latency, "SLICE_ROWS", rows)
+    totals = np.zeros((len(EVENT_KINDS) * KIND_WIDTH, len(ROWS)), np.int64)
+    pieces = kind_totals(ROWS["vectors"])
+    first = 0
+    for occurs, counts in pieces:
+        assert counts.any(axis=1).all()
+        totals[occurs, first : first + counts.shape[1]] = counts
+        first += counts.shape[1]
+    assert first == len(ROWS)
+    assert len(pieces) == (1 if rows > 1 else len(ROWS))
+    fork = EVENT_KINDS.index("fork") * KIND_WIDTH
+    assert totals[fork + ACT["forks"]].tolist() == [3, 1, 2]
+    assert totals[fork + ACT["vmas_copied"], 0] == 12
+    assert totals[len(ACTS) :: KIND_WIDTH].sum(axis=0).tolist() == [8, 12, 3]
 
 
 def test_latency__equals_the_brute_force_over_every_event(monkeypatch):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.report.canvas import panel, spread, within
+from pipeline.report.figures import _limits
 from pipeline.report.style import BY_PMD, BY_PTE, COPYING, FAMILIES, HUES, INK, LATER, OTHER, family, looks
 from pipeline.report.svg import inline
 from pipeline.report.words import slug
@@ -42,6 +44,23 @@ def test_within__keeps_names_beside_the_axes(heights):
 def test_within__leaves_alone_what_fits():
     """Names that lie between the ends are not moved."""
     assert within([0.1, 0.5], 0.08, 0.0, 1.0) == [0.1, 0.5]
+
+
+def test_limits__make_no_mountain_of_a_molehill():
+    """Ratios that are called equal do not fill a panel; other values keep their own range, with a little air."""
+    low, high = _limits(pd.Series([1.0012, 1.0016]), least=0.04)
+    assert (low, high) == pytest.approx((0.9814, 1.0214))
+    assert _limits(pd.Series([1.0, 2.0]), least=0.04) == pytest.approx((0.94, 2.06))
+    assert _limits(pd.Series([5.0, 5.0])) == pytest.approx((4.75, 5.25))
+
+
+def test_panel__writes_no_offset_in_a_corner():
+    """Ticks of nearly equal values say the values themselves."""
+    with panel("near") as (figure, axes):
+        axes.plot([0, 1], [1.0012, 1.0016])
+        drawn = inline(figure, "near", "near", "near")
+    assert "+1" not in re.sub(r"<desc.*?</desc>", "", drawn)
+    assert re.search(r">1\.0012\d*<", drawn)
 
 
 def test_look__of_designs_differ():
