@@ -27,14 +27,14 @@ def answer(digest: Digest, parts: Sequence[Digest]) -> list[tuple[str, str]]:
     if champion(digest) is None:
         return []
     return [
-        ("Should page tables be shared at fork?", _whether(uses(digest))),
+        ("Should page tables be shared at fork?", whether(uses(digest))),
         ("Which variant?", _which(digest)),
         ("What is the worst that can happen?", _worst(digest)),
         ("How sure is that?", _how_sure(digest, parts)),
     ]
 
 
-def _whether(found: Sequence[Digest]) -> str:
+def whether(found: Sequence[Digest]) -> str:
     """Say where the best sharing design wins, makes no difference and loses, and what others cost where none wins."""
     where: dict[str, list[tuple[str, float]]] = {}
     dearest: tuple[float, str, str] = (1.0, "", "")
@@ -74,20 +74,26 @@ def _recommended(digest: Digest) -> list[Standing]:
     return [best] if safest.design == best.design else [best, safest]
 
 
-def _which(digest: Digest) -> str:
-    """Say which sharing design does best, which does best where it does worst, what they are, and where each pays."""
-    heads = ["Best on typical cells", "Least risk"]
+def recommended(digest: Digest) -> list[str]:
+    """Return a sentence for each design that may be chosen: what for, and how it stands to the baseline."""
     found = _recommended(digest)
+    heads = ["Best on typical cells", "Least risk"]
     if len(found) == 1:
         heads = ["Best on typical cells, and of least risk"]
+    return [
+        f"{head}: `{each.design}` ({change(each.ratio)} in the median, {change(each.worst.ratio)} in its worst cell, "
+        f"against `{digest.baseline}`)."
+        for head, each in zip(heads, found, strict=True)
+    ]
+
+
+def _which(digest: Digest) -> str:
+    """Say which sharing design does best, which does best where it does worst, what they are, and where each pays."""
     lines = []
-    for head, each in zip(heads, found, strict=True):
+    for said, each in zip(recommended(digest), _recommended(digest), strict=True):
         row = digest.known.get(each.design)
         what = f" {_sentence(row.prose)}{'' if row.merged else ' Linux does not have it.'}" if row else ""
-        median = f"{change(each.ratio)} in the median, {change(each.worst.ratio)} in its worst cell"
-        lines.append(
-            f"{head}: `{each.design}` ({median}, against `{digest.baseline}`).{what} {_balance(digest, each.design)}"
-        )
+        lines.append(f"{said}{what} {_balance(digest, each.design)}")
     if digest.floor and digest.floor != digest.baseline and len(uses(digest)) > 1:
         lines.append(f"Without sharing: `{digest.floor}`, the floor. {_balance(digest, digest.floor)}")
     return "\n".join(line.rstrip() for line in lines)

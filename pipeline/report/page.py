@@ -31,10 +31,11 @@ from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.sealing import csv_link, lifted, policy
 from pipeline.report.slices import by_workload, slices, with_figures
 from pipeline.report.style import HUES
+from pipeline.report.terminal import terminal_lines
 from pipeline.report.typical import each_slice
 from pipeline.report.users import users_along, users_table
 from pipeline.report.uses import explained, uses_table
-from pipeline.report.verdict import terminal_lines, verdict
+from pipeline.report.verdict import verdict
 from pipeline.report.words import counted, listed, share
 
 if TYPE_CHECKING:

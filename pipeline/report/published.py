@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.tables import Table
-from pipeline.report.words import NOTHING, counted, listed, number, share
+from pipeline.report.words import NOTHING, counted, listed, number, share, signed_share
 
 OUTCOME = Path(__file__).parents[1] / "truth" / "data" / "published.json"
 NEAR = 0.15  # of a published ratio, as pipeline.truth.published has it
@@ -41,7 +41,6 @@ def _row(table: dict[str, Any], row: dict[str, Any]) -> list[str]:
     """Return one ratio."""
     case = ", ".join(f"{key} {value}" for key, value in row["params"].items())
     predicted = ", ".join(f"`{name}` {number(ratio)}" for name, ratio in row["predicted"].items())
-    error = share(row["error"]) if row["error"] < 0 else f"+{share(row['error'])}"
     kind = "fitted" if row["fit"] else "tested"
-    ratios = [number(row["published"]), number(row["simulated"]), error]
+    ratios = [number(row["published"]), number(row["simulated"]), signed_share(row["error"])]
     return [table["name"], case, table["ratio"], *ratios, kind, predicted or NOTHING]

@@ -72,18 +72,6 @@ def verdict(digest: Digest, parts: Sequence[Digest] | None = None) -> list[State
     return [Statement(heading, text) for heading, text in said if text]
 
 
-def terminal_lines(digest: Digest) -> list[str]:
-    """Return the verdict in three lines without markup: typical, worst, and the floor or what else there is to say."""
-    parts = slices(digest)
-    slowest = [f"Slowest fault: {first}" for first in slowest_faults(digest)[:1]]
-    lines = [
-        in_short(digest, parts) or each_slice(parts, typical_case),
-        " ".join([worst_case(digest) or "Worst: there is nothing to compare.", *slowest]),
-        each_slice(parts, against_floor) or each_slice(parts, time_moved) or scope(digest),
-    ]
-    return [" ".join(line.replace("`", "").split("\n")) for line in lines]
-
-
 def in_short(digest: Digest, parts: Sequence[Digest]) -> str:
     """Answer in one sentence: the span over the typical cells, and over all; nothing if no sharing is compared."""
     compared = [standing for standing in compared_designs(digest) if standing.ratio > 0]

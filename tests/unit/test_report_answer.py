@@ -11,6 +11,7 @@ from pipeline.report.assumptions import unsure
 from pipeline.report.page import read_digest
 from pipeline.report.questions import QUESTIONS, questions
 from pipeline.report.slices import slices
+from pipeline.report.terminal import terminal_lines
 from pipeline.report.uses import percent, uses, uses_table
 from pipeline.report.values import by_value
 from pipeline.report.verdict import verdict
@@ -74,6 +75,25 @@ def test_uses__have_a_row_each_with_the_change_of_each_design(tmp_path):
     said = dict(answer(digest, slices(digest)))
     assert "tree, first child" in said["Should page tables be shared at fork?"]
     assert "adversary" not in said["Should page tables be shared at fork?"]
+
+
+def test_terminal__of_many_uses_says_the_answer(tmp_path):
+    """With more uses than a few, the terminal has no sentence for each, but whether, the worst and which design."""
+    workload = {
+        "tree": {"tree": {"depth": 1, "fan_out": 2}, "anon_pages": 12, "file_pages": 20},
+        "shell": {"children": 3},
+        "fork_exit": {},
+        "fork_exec": {},
+    }
+    digest = read_digest(
+        make_dataset(tmp_path, designs=["linux24", "linus_pmd"], workload=workload, sweep={}), None
+    )
+    first, second, third = terminal_lines(digest)
+    answered = dict(answer(digest, slices(digest)))
+    assert first == answered["Should page tables be shared at fork?"].replace("`", "").replace("\n", " ")
+    assert second.startswith(("Worst of 4 cells", "No loss in any of the 4 cells"))
+    assert third.startswith("Best on typical cells, and of least risk: linus_pmd (")
+    assert "`" not in third
 
 
 def test_percent__has_a_sign_and_no_difference_is_nothing():

@@ -10,7 +10,8 @@ from pipeline.report.digest import EVENTS, Digest
 from pipeline.report.event_times import Timing
 from pipeline.report.judged import champion
 from pipeline.report.slices import slices
-from pipeline.report.verdict import terminal_lines, verdict
+from pipeline.report.terminal import terminal_lines
+from pipeline.report.verdict import verdict
 from pipeline.schema import VECTOR_TYPE
 from simcore.acts import ACT, EVENT_KINDS
 from simcore.costs import PC_2002
