@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline.compare import CONSTRUCTED, NO_DIFFERENCE
+from pipeline.prices import OWN
 from pipeline.report.assumptions import unsure
 from pipeline.report.digest import WORKLOAD
 from pipeline.report.judged import candidates
@@ -100,11 +101,15 @@ def explained(digest: Digest) -> list[tuple[str, str]]:
     """Return baseline, floor and candidates with what each is, its year, and whether Linux has it."""
     roles = [role for role in (digest.baseline, digest.floor) if role]
     names = list(dict.fromkeys([*roles, *candidates(digest)]))
-    rows = [(name, digest.known[name]) for name in names if name in digest.known]
-    return [
-        (name, f"{row.prose.removesuffix('.')} ({row.year}; {'in Linux' if row.merged else 'not in Linux'}).")
-        for name, row in rows
-    ]
+    own = digest.df.attrs.get(OWN, {})
+    told = []
+    for name in names:
+        if name in digest.known:
+            row = digest.known[name]
+            merged = f"{row.year}; {'in Linux' if row.merged else 'not in Linux'}"
+            what = row.prose.removesuffix(".")
+            told.append((name, f"{what} ({'defined in this study' if name in own else merged})."))
+    return told
 
 
 def percent(ratio: float) -> str:

@@ -12,7 +12,7 @@ from pipeline.report.page import read_digest
 from pipeline.report.questions import QUESTIONS, questions
 from pipeline.report.slices import slices
 from pipeline.report.terminal import terminal_lines
-from pipeline.report.uses import percent, uses, uses_table
+from pipeline.report.uses import explained, percent, uses, uses_table
 from pipeline.report.values import by_value
 from pipeline.report.verdict import verdict
 from pipeline.report.words import change, factor
@@ -94,6 +94,17 @@ def test_terminal__of_many_uses_says_the_answer(tmp_path):
     assert second.startswith(("Worst of 4 cells", "No loss in any of the 4 cells"))
     assert third.startswith("Best on typical cells, and of least risk: linus_pmd (")
     assert "`" not in third
+
+
+def test_explained__tells_shipped_designs_from_those_of_the_study(tmp_path):
+    """A shipped design has its year and whether Linux has it; of one's own there is neither."""
+    designs = ["linux24", "linus_pmd", {"mine": {"base": "linux24", "creation": "vfork"}}]
+    digest = read_digest(make_dataset(tmp_path, designs=designs, floor="mine"), None)
+    told = dict(explained(digest))
+    assert list(told) == ["linux24", "mine", "linus_pmd"]
+    assert told["linux24"].endswith("(2001; in Linux).")
+    assert told["linus_pmd"].endswith("(2002; not in Linux).")
+    assert told["mine"] == "linux24 with creation: vfork (defined in this study)."
 
 
 def test_percent__has_a_sign_and_no_difference_is_nothing():
