@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Below this a difference is called none: the assumed constants do not support a finer statement.
 NO_DIFFERENCE = 0.005
 CONSTRUCTED = "adversary"  # the workload of constructed worst cases
+_NAMED_WORKLOADS = 4
 _NAMED_TREES = 3  # of more the number is told
 
 
@@ -76,4 +77,7 @@ def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         phrase = f"cells with one of {len(names)} measured trees"
     if not others:
         return df[measured], phrase
-    return df[measured | ~df["workload"].isin(with_trees)], f"{phrase}, and all cells of {', '.join(others)}"
+    named = (
+        ", ".join(others) if len(others) <= _NAMED_WORKLOADS else f"the {len(others)} workloads without one"
+    )
+    return df[measured | ~df["workload"].isin(with_trees)], f"{phrase}, and all cells of {named}"

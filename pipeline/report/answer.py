@@ -8,7 +8,7 @@ from pipeline.compare import NO_DIFFERENCE
 from pipeline.latency import quantiles
 from pipeline.report.assumptions import assumed_share, side, survival, unsure
 from pipeline.report.hosts import beside_host
-from pipeline.report.judged import champion, compared_designs, needs, span, worst_standing
+from pipeline.report.judged import champion, compared_designs, needs, worst_standing
 from pipeline.report.users import users_line
 from pipeline.report.uses import named, uses
 from pipeline.report.words import all_of, change, counted, difference, duration, few, share
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.report.standings import Standing
 
 _MOST_USES = 4  # named of those where a design saves, or costs
+_NEARLY = 0.9  # of the largest saving: a steadier design that gets so much of it is named instead
 
 
 def answer(digest: Digest, parts: Sequence[Digest]) -> list[tuple[str, str]]:
@@ -27,62 +28,86 @@ def answer(digest: Digest, parts: Sequence[Digest]) -> list[tuple[str, str]]:
     if champion(digest) is None:
         return []
     return [
-        ("Should page tables be shared at fork?", whether(uses(digest))),
+        ("Should page tables be shared at fork?", whether(digest)),
         ("Which variant?", _which(digest)),
         ("What is the worst that can happen?", _worst(digest)),
         ("How sure is that?", _how_sure(digest, parts)),
     ]
 
 
-def whether(found: Sequence[Digest]) -> str:
-    """Say where the best sharing design wins, makes no difference and loses, and what others cost where none wins."""
-    where: dict[str, list[tuple[str, float]]] = {}
+def whether(digest: Digest) -> str:
+    """Say where a sharing design saves, and which; where none does; what the others cost there."""
+    saves: dict[str, list[tuple[float, str]]] = {}
+    others: dict[str, list[str]] = {}
     dearest: tuple[float, str, str] = (1.0, "", "")
-    for use in found:
-        best = champion(use)
-        if best and use.baseline:
-            ratio = use.standings(use.baseline)[best].ratio
-            doubt = (
-                " (assumed costs decide)" if side(ratio) != "no difference" and best in unsure(use) else ""
-            )
-            where.setdefault(side(ratio), []).append((f"{named(use)}{doubt}", ratio))
-            if side(ratio) == "no difference":
-                others = ((each.ratio, named(use), each.design) for each in compared_designs(use))
-                dearest = max(dearest, *others)
-    words = (("less", "Yes"), ("no difference", "It makes no difference"), ("more", "No"))
-    said = []
-    for outcome, word in words:
-        if outcome in where:
-            there = [(place, ratio) for place, ratio in where[outcome] if place]
-            moved = f" ({span([ratio for _, ratio in where[outcome]])} kernel time)"
-            at = f": {'; '.join(place for place, _ in there)}" if there else ""
-            said.append(f"{word}{moved if outcome != 'no difference' else ''}{at}.")
-    if side(dearest[0]) == "more" and dearest[1]:
+    for use in uses(digest):
+        best, where = champion(use), named(use)
+        if best is None or use.baseline is None:
+            continue
+        ratio = use.standings(use.baseline)[best].ratio
+        if side(ratio) == "less":
+            chosen = _steadiest(digest, use, best)
+            mine = use.standings(use.baseline)[chosen].ratio
+            saves.setdefault(chosen, []).append((mine, f"{_moved(mine, where)}{_doubt(use, chosen)}"))
+            continue
+        told = f"{_moved(ratio, where)}{_doubt(use, best)}" if side(ratio) == "more" else where
+        others.setdefault(side(ratio), []).append(told)
+        if side(ratio) == "no difference":
+            dearest = max(dearest, *((each.ratio, where, each.design) for each in compared_designs(use)))
+    said: list[str] = []
+    for design, places in sorted(saves.items(), key=lambda item: (-len(item[1]), item[0])):
+        at = "; ".join(place for _, place in sorted(places))
+        said.append(f"{'and' if said else 'Yes,'} with `{design}`: {at}")
+    lines = [f"{'; '.join(said)} (kernel time on typical cells)."] if said else []
+    for outcome, word in (("no difference", "No difference, with the best of them"), ("more", "No")):
+        if outcome in others:
+            at = "; ".join(place for place in others[outcome] if place)
+            lines.append(f"{word}{': ' if at else ''}{at}.")
+    if side(dearest[0]) == "more":
         ratio, place, design = dearest
-        said.append(
-            f"Where the best makes no difference others may cost: `{design}` {change(ratio)} at {place}."
-        )
-    said[0] = f"With the sharing design that does best there, on typical cells: {said[0]}"
-    return "\n".join(said)
+        lines.append(f"There others may cost: `{design}` {_moved(ratio, place)}.")
+    return "\n".join(lines)
+
+
+def _steadiest(digest: Digest, use: Digest, best: str) -> str:
+    """Return, of the designs that save nearly as much at a use as the best one, the one of least risk in the study."""
+    standings = use.standings(str(use.baseline))
+    enough = 1 - _NEARLY * (1 - standings[best].ratio)
+    near = {each.design for each in compared_designs(use) if 0 < each.ratio <= enough} & set(use.sharing)
+    return min((each for each in compared_designs(digest) if each.design in near), key=_risk).design
+
+
+def _risk(standing: Standing) -> tuple[float, float]:
+    """Return what designs of less risk have less of: the ratio of the worst cell, then that of the typical one."""
+    return standing.worst.ratio, standing.ratio
+
+
+def _moved(ratio: float, where: str) -> str:
+    """Return a change with its place, if it has one."""
+    return f"{change(ratio)} at {where}" if where else change(ratio)
+
+
+def _doubt(use: Digest, design: str) -> str:
+    """Return a remark where assumed costs decide on which side a design is."""
+    return " (assumed costs decide)" if design in unsure(use) else ""
 
 
 def _recommended(digest: Digest) -> list[Standing]:
-    """Return the sharing design that does best on typical cells, and the one that does best where it does worst."""
+    """Return the sharing design that does best where it does worst, and the one that does best on typical cells."""
     judged = [each for each in compared_designs(digest) if each.ratio > 0]
-    best = min(judged, key=lambda each: each.ratio)
-    safest = min(judged, key=lambda each: each.worst.ratio)
-    return [best] if safest.design == best.design else [best, safest]
+    safest, best = min(judged, key=_risk), min(judged, key=lambda each: each.ratio)
+    return [best] if safest.design == best.design else [safest, best]
 
 
 def recommended(digest: Digest) -> list[str]:
     """Return a sentence for each design that may be chosen: what for, and how it stands to the baseline."""
     found = _recommended(digest)
-    heads = ["Best on typical cells", "Least risk"]
+    heads = ["Least risk", "Least in the median"]
     if len(found) == 1:
-        heads = ["Best on typical cells, and of least risk"]
+        heads = ["Least in the median, and least risk"]
     return [
-        f"{head}: `{each.design}` ({change(each.ratio)} in the median, {change(each.worst.ratio)} in its worst cell, "
-        f"against `{digest.baseline}`)."
+        f"{head}: `{each.design}` ({change(each.ratio)} in the median typical cell, {change(each.worst.ratio)} in its "
+        f"worst one, against `{digest.baseline}`)."
         for head, each in zip(heads, found, strict=True)
     ]
 
@@ -94,8 +119,13 @@ def _which(digest: Digest) -> str:
         row = digest.known.get(each.design)
         what = f" {_sentence(row.prose)}{'' if row.merged else ' Linux does not have it.'}" if row else ""
         lines.append(f"{said}{what} {_balance(digest, each.design)}")
+    if len(lines) > 1 and len(uses(digest)) > 1:
+        lines.insert(0, "No variant is best everywhere.")
     if digest.floor and digest.floor != digest.baseline and len(uses(digest)) > 1:
-        lines.append(f"Without sharing: `{digest.floor}`, the floor. {_balance(digest, digest.floor)}")
+        how = ""
+        if digest.floor in digest.known and digest.known[digest.floor].creation == "vfork":
+            how = " Programs that exec must ask for it, by vfork or posix_spawn; for others it does nothing."
+        lines.append(f"Without sharing: `{digest.floor}`, the floor.{how} {_balance(digest, digest.floor)}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -110,20 +140,17 @@ def _balance(digest: Digest, design: str) -> str:
         if use.baseline and design in use.standings(use.baseline)
     }
     order = sorted(ratios.items(), key=lambda item: -abs(item[1] - 1))
-    saves = [f"{where} {change(ratio)}" for where, ratio in order if side(ratio) == "less"]
-    costs = [f"{where} {change(ratio)}" for where, ratio in order if side(ratio) == "more"]
-    said = [
-        f"It {verb} at {few(places, _MOST_USES)}."
-        for verb, places in (("saves", saves), ("costs", costs))
-        if places
+    moves = [
+        [_moved(ratio, where) for where, ratio in order if side(ratio) == way] for way in ("less", "more")
     ]
+    said = [f"It needs {few(places, _MOST_USES)}." for places in moves if places]
     doubtful = [
         named(use)
         for use in found
         if side(ratios.get(named(use), 0.0)) == "no difference" and design in unsure(use)
     ]
-    if not costs:
-        said.append("It costs at none.")
+    if not moves[1]:
+        said.append("It needs more at none.")
     if doubtful:
         said.append(f"At {few(doubtful, _MOST_USES)} assumed costs decide.")
     return " ".join(said)
@@ -139,16 +166,10 @@ def _worst(digest: Digest) -> str:
     worst = worst_standing(digest)
     if worst is None:
         return ""
-    slowest = quantiles(digest.times_everywhere("fault"), [1.0])["ns_q1"].to_dict()
-    lines = []
-    for each in _recommended(digest):
-        fault = ""
-        if each.design in slowest and digest.baseline in slowest:
-            fault = (
-                f" Its slowest fault takes {duration(slowest[each.design])} where that of `{digest.baseline}` takes "
-                f"{duration(slowest[digest.baseline])}."
-            )
-        lines.append(f"`{each.design}` {_told(digest, each)}.{fault}")
+    lines = [
+        f"`{each.design}` {_told(digest, each)}.{_faults(digest, each.design)}"
+        for each in _recommended(digest)
+    ]
     if worst.design not in [each.design for each in _recommended(digest)]:
         lines.append(
             f"Of the {len(compared_designs(digest))} designs compared: `{worst.design}` {_told(digest, worst)}."
@@ -161,13 +182,28 @@ def _worst(digest: Digest) -> str:
     return "\n".join(lines)
 
 
+def _faults(digest: Digest, design: str) -> str:
+    """Say how long the slowest faults of a design take, and those of the baseline; nothing where one has none."""
+    found = quantiles(digest.times_everywhere("fault"), [0.999, 1.0])
+    if design not in found.index or digest.baseline not in found.index:
+        return ""
+    slowest, usual = found["ns_q1"].to_dict(), found["ns_q0.999"].to_dict()
+    return (
+        f" Its slowest fault takes {duration(slowest[design])} where that of `{digest.baseline}` takes "
+        f"{duration(slowest[digest.baseline])}; all but one in a thousand take at most {duration(usual[design])} and "
+        f"{duration(usual[digest.baseline])}."
+    )
+
+
 def _told(digest: Digest, standing: Standing) -> str:
     """Say what a design needs in its worst cell, and where that is."""
-    worst = standing.worst
+    worst, over = standing.worst, f" for each {digest.per}" if digest.per == "fork" else ""
     needed = needs(worst.ratio, str(digest.baseline))
+    if worst.ratio > 1 and abs(worst.ratio - 1) <= NO_DIFFERENCE:
+        needed = f"needs at most {share(worst.ratio - 1)} more kernel time than `{digest.baseline}`,"
     return (
-        f"{needed} in its worst cell, {difference(worst.difference)} a {digest.per}, at "
-        f"{digest.place(worst)} (`forkbench show {worst.cell_id}`)"
+        f"{needed} in its worst cell ({difference(worst.difference)} over the whole run{over}), at "
+        f"{digest.place(worst)} (`forkbench show {worst.cell_id} --simulate`)"
     )
 
 
@@ -187,6 +223,6 @@ def _how_sure(digest: Digest, parts: Sequence[Digest]) -> str:
         "This is a simulation: its counts are exact, and every design ran the same traces, so ratios carry no noise. "
         f"Times are counts times the costs of `{digest.model.name}`, {assumed} of {counted(len(costs), 'cost')} assumed "
         f"({share(assumed_share(digest))} of the kernel time): with all of these at half and at double, {stable} of "
-        f"{counted(judged, 'verdict')} keep their side. {host}Locks, contention and what other processors wait "
-        f"for have no price. {over_users}"
+        f"{counted(judged, 'verdict')} keep their side. {host}So trust a sign without a doubt noted more than a size. "
+        f"Locks, contention and what other processors wait for have no price. {over_users}"
     )

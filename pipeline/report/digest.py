@@ -38,6 +38,7 @@ _OWN_MEANINGS = {
     "fan_out": "children of each inner process, in the generated trees",
     "geometry": "page size, table size and levels of the machine",
 }
+_SHAPES = ("tree_depth", "fan_out")
 _TREE_COLUMNS = ("tree", "tree_measured", "tree_processes", "tree_sizes")
 
 
@@ -56,7 +57,7 @@ class Axis:
     @property
     def of_trees(self) -> bool:
         """Whether it is a shape of the generated trees, so that a measured tree does not lie on it."""
-        return self.column in ("tree_depth", "fan_out")
+        return self.column in _SHAPES
 
     @property
     def logarithmic(self) -> bool:
@@ -239,12 +240,24 @@ class Digest:
     def along(self, column: str) -> pd.DataFrame:
         """Return the cells in which a parameter is varied: those of workloads that are swept along it.
 
-        For the shape of trees these are the generated trees. Columns are those of ``core``.
+        For the shape of trees these are the generated trees, and for what is varied in these alone: the measured ones,
+        at one of its values, would make a step there that is none. Columns are those of ``core``.
         """
         cells = self.core
-        if column in ("tree_depth", "fan_out") and "tree_measured" in cells.columns:
-            cells = cells[~cells["tree_measured"].astype("boolean").fillna(value=True).to_numpy(bool)]
+        if "tree_measured" in cells.columns:
+            measured = cells["tree_measured"].astype("boolean")
+            if column in _SHAPES:
+                cells = cells[~measured.fillna(value=True).to_numpy(bool)]
+            elif self.generated_alone(column):
+                cells = cells[~measured.fillna(value=False).to_numpy(bool)]
         return cells if len(self.workloads) < 2 else cells[cells[WORKLOAD].isin(self.swept_along(column))]
+
+    def generated_alone(self, column: str) -> bool:
+        """Return whether something is varied in the generated trees of a study and not in its measured ones."""
+        if column in _SHAPES or "tree_measured" not in self.core.columns or column == WORKLOAD:
+            return column in _SHAPES
+        values = self.core.groupby("tree_measured")[column].nunique().to_dict()
+        return values.get(True) == 1 and values.get(False, 0) > 1
 
     def swept_along(self, column: str) -> list[str]:
         """Return the workloads that are swept along an axis; where there is but one, that one."""

@@ -184,17 +184,23 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
     reading = (
         f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
-        f"“Typical” is the median over the typical cells at each value{_instead(axis)}, “worst” the highest of all "
-        "cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
+        f"“Typical” is the median over the typical cells at each value{_instead(digest, axis)}, “worst” the highest of "
+        "all cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
     return Group(
         f"axis-{slug(axis.column)}{digest.suffix}", f"With {axis.label}{digest.at}", reading, panels, numbers
     )
 
 
-def _instead(axis: Axis) -> str:
-    """Say what stands for typical cells along an axis that the measured tree does not lie on."""
-    return " (of the generated trees, all of them: the measured tree has one shape)" if axis.of_trees else ""
+def _instead(digest: Digest, axis: Axis) -> str:
+    """Say what stands for typical cells along an axis that no measured tree lies on."""
+    if axis.of_trees:
+        return " (of the generated trees, all of them: the measured tree has one shape)"
+    return (
+        " (of the generated trees, which alone are swept along it)"
+        if digest.generated_alone(axis.column)
+        else ""
+    )
 
 
 def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which: str) -> Markup:

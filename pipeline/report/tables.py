@@ -143,7 +143,7 @@ def extremes(digest: Digest) -> Table | None:
         found = standings[name]
         for which, cell in (("worst", found.worst), ("best", found.best)):
             extra = difference(cell.difference)
-            replay = f"`forkbench show {cell.cell_id}`"
+            replay = f"`forkbench show {cell.cell_id} --simulate`"
             rows.append([f"`{name}`", which, factor(cell.ratio), extra, digest.place(cell), replay])
     caption = f"The worst and the best cell of this sweep for each design, against {digest.baseline}."
     headings = [

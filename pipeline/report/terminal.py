@@ -9,7 +9,6 @@ from pipeline.report.judged import champion
 from pipeline.report.remarks import slowest_faults
 from pipeline.report.slices import slices
 from pipeline.report.typical import against_floor, each_slice, time_moved, typical_case
-from pipeline.report.uses import uses
 from pipeline.report.verdict import in_short, scope, worst_case
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def terminal_lines(digest: Digest) -> list[str]:
     slowest = [f"Slowest fault: {first}" for first in slowest_faults(digest)[:1]]
     worst = " ".join([worst_case(digest) or "Worst: there is nothing to compare.", *slowest])
     if len(parts) > _MOST_SLICES and champion(digest) is not None:
-        lines = [whether(uses(digest)), worst, " ".join(recommended(digest))]
+        lines = [whether(digest), worst, " ".join(recommended(digest))]
     else:
         first = in_short(digest, parts) or each_slice(parts, typical_case)
         last = each_slice(parts, against_floor) or each_slice(parts, time_moved) or scope(digest)

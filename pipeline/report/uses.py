@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline import analysis
 from pipeline.compare import CONSTRUCTED, NO_DIFFERENCE
 from pipeline.prices import OWN
-from pipeline.report.assumptions import unsure
+from pipeline.report.assumptions import side, unsure
 from pipeline.report.digest import WORKLOAD
-from pipeline.report.judged import candidates
+from pipeline.report.judged import candidates, champion
 from pipeline.report.slices import by_workload, cells_at, slices
 from pipeline.report.tables import Table
 from pipeline.report.words import NOTHING, counted, duration, share, signed_share
@@ -17,10 +18,13 @@ from simcore.geometry import GEOMETRIES
 from simcore.workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from pipeline.report.digest import Digest
+    from pipeline.report.digest import Axis, Digest
 
 _MOST_POINTS = 8  # of an axis of words, such as recorded programs, that are uses of their own
-_PAGES = re.compile(r"\b\w+ pages (\d+)$")
+_MOST_SPLITS = 2  # axes at whose ends a slice is two uses
+_MINORITY = 0.05  # share of cells on another side, from which on a slice is split
+_FAR = 0.02  # how far the medians along an axis lie apart, at least
+_PAGES = re.compile(r"\b\w+ (?:pages|writes) (\d+)\b")
 
 
 def uses(digest: Digest) -> list[Digest]:
@@ -38,7 +42,38 @@ def _of(part: Digest) -> list[Digest]:
     for axis in part.axes:
         if not axis.numeric and axis.column != WORKLOAD and len(axis.points) <= _MOST_POINTS:
             return [cells_at(part, axis, point) for point in axis.points]
-    return slices(part)
+    return [use for piece in slices(part) for use in _split(piece, _MOST_SPLITS)]
+
+
+def _split(use: Digest, times: int) -> list[Digest]:
+    """Return the cells at both ends of the axis that moves a use most, while its best design saves in some cells only.
+
+    A slice is told apart by medians; a median over data bases that are written to and others that are not would
+    promise both what only one of them gets.
+    """
+    best = champion(use)
+    if times == 0 or best is None or use.baseline is None:
+        return [use]
+    cells = use.core[use.usual]
+    ratios = analysis.paired(cells, use.metric, use.baseline)[cells["design"] == best].dropna()
+    if ratios.map(side).value_counts(normalize=True).max() > 1 - _MINORITY:
+        return [use]
+    reach: list[tuple[float, Axis, dict[Any, float]]] = []
+    for axis in use.axes:
+        if axis.numeric and not axis.of_trees:
+            medians = ratios.groupby(cells.loc[ratios.index, axis.column]).median().to_dict()
+            reach.append((max(medians.values()) - min(medians.values()), axis, medians))
+    reach = [each for each in reach if each[0] >= _FAR]
+    if not reach:
+        return [use]
+    _, axis, medians = max(reach, key=lambda each: each[0])
+    ends = (min(medians, key=lambda point: medians[point]), max(medians, key=lambda point: medians[point]))
+    return [
+        piece
+        for point in axis.points
+        if point in ends
+        for piece in _split(cells_at(use, axis, point), times - 1)
+    ]
 
 
 def named(use: Digest) -> str:
@@ -48,9 +83,13 @@ def named(use: Digest) -> str:
     if trees > 1 and where:
         where += f" (trees of {counted(trees, 'listing')})"
     sizes = {GEOMETRIES[name].page_bytes for name in use.df["geometry"].unique() if name in GEOMETRIES}
-    found = _PAGES.search(where)
-    mib = int(found[1]) * min(sizes) / 2**20 if found and len(sizes) == 1 else 0
-    return f"{where} ({mib:,.0f} MiB of {min(sizes) // 1024} KiB pages)" if mib >= 1 else where
+    page = min(sizes, default=0) if len(sizes) == 1 else 0
+
+    def sized(found: re.Match[str]) -> str:
+        mib = int(found[1]) * page / 2**20
+        return f"{found[0]} ({mib:,.0f} MiB)" if mib >= 1 else found[0]
+
+    return _PAGES.sub(sized, where)
 
 
 def _listings(use: Digest) -> int:
@@ -64,6 +103,9 @@ def uses_table(digest: Digest) -> Table | None:
     """Return a row for each use with the change under each candidate; nothing of one use, or without a baseline."""
     found = uses(digest)
     names = [name for name in candidates(digest) if name in digest.sharing]
+    shown = (
+        [*names, digest.floor] if digest.floor and digest.floor not in (digest.baseline, *names) else names
+    )
     if len(found) < 2 or digest.baseline is None or not names:
         return None
     rows = []
@@ -73,7 +115,7 @@ def uses_table(digest: Digest) -> Table | None:
             f"{percent(standings[name].ratio)}{' ?' if name in shaky else ''}"
             if name in standings
             else NOTHING
-            for name in names
+            for name in shown
         ]
         rows.append([named(use), _what_runs(use), *moves, *_forks(use, names)])
     caption = (
@@ -81,20 +123,23 @@ def uses_table(digest: Digest) -> Table | None:
         "typical cells of each use; below 0 sharing saves, 0 % is anything within "
         f"{share(NO_DIFFERENCE)}. “?”: with all assumed costs at half or at double "
         "the design is no longer on that side. Last, a fork by itself: its mean, median of these cells, and the shortest "
-        f"of the sharing designs. A cell is a trace under a design; typical are {digest.population[1]}."
+        f"of the sharing designs.{_floor_words(digest, shown)} A cell is a trace under a design; typical are "
+        f"{digest.population[1]}."
     )
-    headings = ["use", "what runs", *names, f"a fork, {digest.baseline}", "a fork, shortest"]
+    headings = ["use", "what runs", *shown, f"a fork, {digest.baseline}", "a fork, shortest"]
     return Table(caption, headings, rows, frozenset({1}))
+
+
+def _floor_words(digest: Digest, shown: list[str]) -> str:
+    """Say what the floor is, where it has a column."""
+    return f" `{digest.floor}`, the floor, shares nothing." if digest.floor in shown else ""
 
 
 def _forks(use: Digest, names: list[str]) -> tuple[str, str]:
     """Return how long a fork takes under the baseline, and under the sharing design that forks fastest."""
     found = use.population[0].groupby("design")["creation_ns_mean"].median().to_dict()
-    shortest = min(
-        (name for name in names if found.get(name, 0) > 0), key=lambda name: found[name], default=None
-    )
-    told = f"{duration(found[shortest])} (`{shortest}`)" if shortest else NOTHING
-    return duration(found.get(use.baseline, float("nan"))), told
+    shortest = min((found[name] for name in names if found.get(name, 0) > 0), default=float("nan"))
+    return duration(found.get(use.baseline, float("nan"))), duration(shortest)
 
 
 def explained(digest: Digest) -> list[tuple[str, str]]:

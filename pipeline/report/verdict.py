@@ -131,7 +131,11 @@ def where_it_pays(digest: Digest) -> str:
     """Say in how many cells the best design loses, and which axes move its result most."""
     design = champion(digest)
     moves = [_span(digest, axis.column, axis.label, design) for axis in digest.axes] if design else []
-    said = [text for distance, text in sorted(moves, key=lambda move: -move[0])[:MOST_AXES] if distance > 0]
+    said = [
+        text
+        for distance, text in sorted(moves, key=lambda move: -move[0])[:MOST_AXES]
+        if distance > NO_DIFFERENCE
+    ]
     if design is None or not said:
         return ""
     losing = digest.standings(str(digest.baseline))[design].losing
@@ -161,7 +165,7 @@ def _cell(digest: Digest, design: str, cell: Extreme) -> str:
     """Return a cell's result and place in words."""
     return (
         f"`{design}` {needs(cell.ratio, str(digest.baseline))}, {difference(cell.difference)} a {digest.per}, "
-        f"at {digest.place(cell)} (`forkbench show {cell.cell_id}`)"
+        f"at {digest.place(cell)} (`forkbench show {cell.cell_id} --simulate`)"
     )
 
 

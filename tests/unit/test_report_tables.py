@@ -87,7 +87,9 @@ def test_extremes__name_cells_that_exist(digest):
     owner = digest.df.set_index("cell_id")["design"].to_dict()
     assert len(table.rows) == 2 * (len(digest.designs) - 1)
     assert all(
-        owner[row[5].strip("`").removeprefix("forkbench show ")] == row[0].strip("`") for row in table.rows
+        owner[row[5].strip("`").removeprefix("forkbench show ").removesuffix(" --simulate")]
+        == row[0].strip("`")
+        for row in table.rows
     )
 
 

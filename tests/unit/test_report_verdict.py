@@ -102,7 +102,7 @@ def test_verdict__sharing_loses():
         "Worst of 2 cells of this sweep: `phillips` needs 30 % more kernel time than `linux24`"
         in found["Worst"]
     )
-    assert "(`forkbench show phillips-1`)" in found["Worst"]
+    assert "(`forkbench show phillips-1 --simulate`)" in found["Worst"]
     assert found["Best"].startswith("No gain in any cell of the sweep")
     assert "no sharing design comes nearer to it than the baseline does" in found["Against the floor"]
 
