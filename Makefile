@@ -18,8 +18,8 @@ demo: .venv/installed
 # Every design on users, profiles, grids and constructed worst cases; the report that is kept in reports/.
 flagship: .venv/installed
 	@$(BIN)/forkbench run configs/flagship.yaml
-	@$(BIN)/forkbench search configs/flagship-worst.yaml
-	@$(BIN)/forkbench report results/flagship --out reports/flagship.html
+	@$(BIN)/forkbench search configs/flagship-worst.yaml --findings results/flagship-worst.json
+	@$(BIN)/forkbench report results/flagship --findings results/flagship-worst.json --out reports/flagship.html
 
 test: .venv/installed-tests
 	@$(BIN)/python -c "from simcore.simulate import warm_up; warm_up()"

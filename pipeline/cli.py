@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,17 +110,23 @@ def plan(study: Path, sets: tuple[str, ...], results: Where | None, *, as_json: 
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="[default: reports/<study>.html]"
 )
 @click.option("--costs", metavar="MODEL", help="Cost model: a name, or a file. [default: the study's]")
-def report(dataset: Where, out: Path | None, costs: str | None) -> None:
+@click.option(
+    "--findings", type=click.Path(path_type=Path), metavar="FILE", multiple=True,
+    help="What a search found in a wider space, as 'forkbench search --findings' wrote it. Repeatable.",
+)  # fmt: skip
+def report(dataset: Where, out: Path | None, costs: str | None, findings: tuple[Path, ...]) -> None:
     """Write a dataset's report: one HTML file that needs nothing else."""
     from pipeline import store
     from pipeline.prices import cost_model
+    from pipeline.report.searched import read_findings
 
     model = None if costs is None else cost_model(costs)
+    searched = [read_findings(file) for file in findings]
     state = store.status(dataset)
     if not state.done:
         raise RefusedError(f"{dataset}: none of its {state.planned:,} cells is done; run the study first")
     page = out or Path("reports") / f"{state.study}.html"
-    verdict = _write_report(dataset, page, model)
+    verdict = _write_report(dataset, page, model, searched)
     if not state.complete:
         click.echo(
             f"INCOMPLETE: {state.done:,} of {state.planned:,} cells; run the study again to complete it"
@@ -130,13 +136,15 @@ def report(dataset: Where, out: Path | None, costs: str | None) -> None:
     click.echo(f"report: {page}")
 
 
-def _write_report(dataset: Where, page: Path, costs: CostModel | None) -> list[str]:
+def _write_report(
+    dataset: Where, page: Path, costs: CostModel | None, searched: Sequence[dict[str, Any]] = ()
+) -> list[str]:
     """Write the page; a disk that refuses is the user's matter."""
     from pipeline.report.page import write_report
 
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        return write_report(dataset, page, costs=costs)
+        return write_report(dataset, page, costs=costs, searched=searched)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RefusedError(f"{page}: cannot be written ({reason}); name another file with --out") from None

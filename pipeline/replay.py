@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import rows, store
-from pipeline.errors import RefusedError
+from pipeline.errors import DatasetError, RefusedError
 from pipeline.lineup import known_designs, thawed
 from pipeline.progress import what_failed
 from pipeline.provenance import model_version
@@ -49,15 +49,19 @@ def find_cell(prefix: str, path: Where | None) -> Found:
     paths: list[Where] = (
         [path] if path is not None else sorted(plan.parent for plan in RESULTS.glob(f"*/{store.PLAN}"))
     )
-    hits = [
-        (folder, plan, cell)
-        for folder, plan in ((folder, store.read_plan(folder)) for folder in paths)
-        for cell in plan.cells.beginning(prefix)
-    ]
+    plans, unread = [], ""
+    for folder in paths:
+        try:
+            plans.append((folder, store.read_plan(folder)))
+        except DatasetError as error:
+            if path is not None:
+                raise
+            unread += f"; not searched: {error}"  # an old dataset does not hide a cell of another one
+    hits = [(folder, plan, cell) for folder, plan in plans for cell in plan.cells.beginning(prefix)]
     searched = ", ".join(map(str, paths)) or f"{RESULTS}/, where there is no dataset"
     if not hits:
         raise RefusedError(
-            f"no cell's id begins with {prefix!r} in {searched}; name the dataset with --results"
+            f"no cell's id begins with {prefix!r} in {searched}; name the dataset with --results{unread}"
         )
     if len({cell.cell_id for _, _, cell in hits}) > 1:
         some = ", ".join(sorted({cell.cell_id for _, _, cell in hits})[:4])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.latency import quantiles
 from pipeline.report.assumptions import assumed_share, side, survival, unsure
 from pipeline.report.hosts import beside_host
-from pipeline.report.judged import champion, compared_designs, needs, worst_standing
+from pipeline.report.judged import champion, compared_designs, needs, span, worst_standing
+from pipeline.report.searched import worst_found
 from pipeline.report.users import users_line
 from pipeline.report.uses import named, uses
 from pipeline.report.words import all_of, change, counted, difference, duration, few, share
@@ -93,23 +96,38 @@ def _doubt(use: Digest, design: str) -> str:
 
 
 def _recommended(digest: Digest) -> list[Standing]:
-    """Return the sharing design that does best where it does worst, and the one that does best on typical cells."""
+    """Return the sharing design that does best where it does worst, and the one that does best on average."""
     judged = [each for each in compared_designs(digest) if each.ratio > 0]
-    safest, best = min(judged, key=_risk), min(judged, key=lambda each: each.ratio)
+    safest = min(judged, key=_risk)
+    best = min(judged, key=lambda each: (_on_average(digest, each.design), each.ratio))
     return [best] if safest.design == best.design else [safest, best]
+
+
+def _by_use(digest: Digest, design: str) -> list[float]:
+    """Return the typical ratio of a design at each use where it ran."""
+    found = [use.standings(use.baseline).get(design) for use in uses(digest) if use.baseline]
+    return [each.ratio for each in found if each and each.ratio > 0]
+
+
+def _on_average(digest: Digest, design: str) -> float:
+    """Return the geometric mean of a design's typical ratios over the uses: one of many cells weighs as any other."""
+    return float(np.exp(np.mean(np.log(_by_use(digest, design)))))
 
 
 def recommended(digest: Digest) -> list[str]:
     """Return a sentence for each design that may be chosen: what for, and how it stands to the baseline."""
-    found = _recommended(digest)
-    heads = ["Least risk", "Least in the median"]
-    if len(found) == 1:
-        heads = ["Least in the median, and least risk"]
-    return [
-        f"{head}: `{each.design}` ({change(each.ratio)} in the median typical cell, {change(each.worst.ratio)} in its "
-        f"worst one, against `{digest.baseline}`)."
-        for head, each in zip(heads, found, strict=True)
-    ]
+    found, several = _recommended(digest), len(uses(digest)) > 1
+    best = "Best on average" if several else "Least on typical cells"
+    heads = ["Least risk", best] if len(found) > 1 else [f"{best}, and least risk"]
+    said = []
+    for head, each in zip(heads, found, strict=True):
+        usual = f"{change(each.ratio)} in the median typical cell"
+        if several:
+            ratios = _by_use(digest, each.design)
+            usual = f"{change(_on_average(digest, each.design))} in the mean of {len(ratios)} uses, {span(ratios)}"
+        worst = f"{change(each.worst.ratio)} in its worst cell, against `{digest.baseline}`"
+        said.append(f"{head}: `{each.design}` ({usual}; {worst}).")
+    return said
 
 
 def _which(digest: Digest) -> str:
@@ -179,6 +197,7 @@ def _worst(digest: Digest) -> str:
         f"Dearer by more than {share(NO_DIFFERENCE)}: {few(lost)} of {all_of(digest.cells_each, 'cell')}. "
         "That is the worst of a grid; nothing proves that no worse case exists."
     )
+    lines += worst_found(digest.searched, [each.design for each in _recommended(digest)])
     return "\n".join(lines)
 
 

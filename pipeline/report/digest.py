@@ -42,6 +42,8 @@ _SHAPES = ("tree_depth", "fan_out")
 _TREE_COLUMNS = ("tree", "tree_measured", "tree_processes", "tree_sizes")
 
 
+FEW_POINTS = 9  # of an axis, each of which has a label
+_NEAR = 0.06  # of an axis: labels of points so near run into each other
 _MANY_TIMES = 20  # from there on equal steps on an axis would crowd its small values
 
 
@@ -64,6 +66,14 @@ class Axis:
         """Whether the values lie so far apart that only a logarithmic scale shows them all."""
         numbers = self.numeric and len(self.points) > 2
         return bool(numbers and self.points[0] > 0 and self.points[-1] >= _MANY_TIMES * self.points[0])
+
+    @property
+    def crowded(self) -> bool:
+        """Whether two of a few numbers lie so near on their scale, as 0 and 64 before 4096, that their labels would."""
+        if not self.numeric or len(self.points) > FEW_POINTS:
+            return False
+        places = np.log(self.points) if self.logarithmic else np.array(self.points, np.float64)
+        return bool(np.diff(places).min() < _NEAR * (places[-1] - places[0]))
 
     @property
     def numeric(self) -> bool:
@@ -97,6 +107,7 @@ class Digest:
     model: CostModel
     where: str = ""
     checksum: str = ""
+    searched: tuple[dict[str, Any], ...] = ()  # findings of searches in wider spaces
     shared: dict[str, Any] = field(default_factory=dict)  # what slices of one dataset have in common
 
     # What was reckoned of this digest; another one made from it begins anew.

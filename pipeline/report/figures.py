@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.report.canvas import Group, legend_below, lines, marker_handle, panel, stacked
-from pipeline.report.digest import WORKLOAD, plain
+from pipeline.report.digest import FEW_POINTS, WORKLOAD, plain
 from pipeline.report.families import OWN_COPY, Family, axis_table, families
 from pipeline.report.style import COPYING, INK, PAPER
 from pipeline.report.svg import inline
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from pipeline.report.digest import Axis, Digest
+    from pipeline.report.digest import FEW_POINTS, Axis, Digest
     from pipeline.report.standings import Standing
     from pipeline.report.style import Look
 
@@ -209,13 +209,13 @@ def _moving(along: tuple[Digest, Axis], shown: pd.DataFrame, fam: Family, which:
     data = shown.assign(rank=shown["design"].map(fam.designs.index)).sort_values(["rank", "x"])
     heading = f"{fam.heading}: {which}"
     with panel(heading) as (figure, axes):
-        if not axis.numeric:
+        if not axis.numeric or axis.crowded:
             data = data.assign(x=data["x"].map(axis.points.index))
-            _name_points(axes, [str(value) for value in axis.points])
-        if axis.logarithmic:
+            _name_points(axes, [plain(value) for value in axis.points])
+        elif axis.logarithmic:
             axes.set_xscale("log")
             axes.minorticks_off()
-        if axis.numeric and len(axis.points) <= 9:
+        if axis.numeric and not axis.crowded and len(axis.points) <= FEW_POINTS:
             axes.set_xticks(list(axis.points), [plain(value) for value in axis.points])
         # As along an axis of ratios, differences that are called none look like none.
         least = 4 * NO_DIFFERENCE if fam.against else 0.0

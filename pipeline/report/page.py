@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace as replaced
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from pipeline.report.published import published_tables
 from pipeline.report.questions import questions
 from pipeline.report.remarks import on_latency, on_memory
 from pipeline.report.sealing import csv_link, lifted, policy
+from pipeline.report.searched import sections
 from pipeline.report.slices import by_workload, slices, with_figures
 from pipeline.report.style import HUES
 from pipeline.report.terminal import terminal_lines
@@ -39,7 +41,7 @@ from pipeline.report.verdict import verdict
 from pipeline.report.words import counted, listed, share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -50,7 +52,13 @@ if TYPE_CHECKING:
 TAILS: tuple[tuple[str, str], ...] = (("creation", "fork"), ("fault", "fault"))
 
 
-def write_report(dataset: Where, out: Path, *, costs: CostModel | str | None = None) -> list[str]:
+def write_report(
+    dataset: Where,
+    out: Path,
+    *,
+    costs: CostModel | str | None = None,
+    searched: Sequence[dict[str, Any]] = (),
+) -> list[str]:
     """Write the report of a dataset.
 
     Parameters
@@ -61,6 +69,8 @@ def write_report(dataset: Where, out: Path, *, costs: CostModel | str | None = N
         The HTML file; its folder is made if need be, and the file is replaced whole.
     costs : CostModel or str, optional
         A cost model, or the name or file of one; the study's own if absent.
+    searched : sequence of dict
+        Findings of searches in wider spaces, as ``searched.read_findings`` returns them.
 
     Returns
     -------
@@ -74,7 +84,7 @@ def write_report(dataset: Where, out: Path, *, costs: CostModel | str | None = N
     RefusedError
         If the cost model is unknown.
     """
-    digest = read_digest(dataset, costs)
+    digest = replaced(read_digest(dataset, costs), searched=tuple(searched))
     page = render(digest, dataset)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace(out.parent, out.name, page.encode())
@@ -173,6 +183,7 @@ def _content(digest: Digest, dataset: Where) -> dict[str, Any]:
         "users": [(part, users_figure(part), users_table(part), users_along(part)) for part in drawn],
         "maps": maps(digest),
         "extremes": tables.extremes(digest),
+        "searched": sections(digest.searched),
         "axes": [(figures.moves_with(part, axis), tables.along(part, axis)) for part, axis in _moves(digest)],
         "memory": [(on_memory(part), figures.memory(part), tables.memory(part)) for part in drawn],
         "deferred": bool((digest.df["deferred_copy_count"] > 0).any()),

@@ -11,7 +11,7 @@ from pipeline import analysis
 from pipeline.intervals import FEWEST, LEVEL
 from pipeline.report.canvas import Group, panel
 from pipeline.report.figures import ROW_INCHES, name_rows, scale_ratios, standing_marks
-from pipeline.report.judged import champion, span, worst_standing
+from pipeline.report.judged import champion, compared_designs, span, worst_standing
 from pipeline.report.slices import cells_at
 from pipeline.report.style import INK
 from pipeline.report.svg import inline
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 
 class Question(NamedTuple):
-    """What was asked, which design beside which would tell, and which shipped study has both."""
+    """What was asked, in short as well, which design beside which would tell, and which shipped study has both."""
 
     asked: str
+    short: str
     pairs: tuple[tuple[str, str], ...]
     study: str
 
@@ -66,32 +67,52 @@ class Answer(NamedTuple):
 
 
 QUESTIONS: tuple[Question, ...] = (
-    Question("1. What does sharing cost on fork and exec, where nearly nothing is gained?", (), "profiles"),
+    Question(
+        "1. What does sharing cost on fork and exec, where nearly nothing is gained?",
+        "1. fork and exec",
+        (),
+        "profiles",
+    ),
     Question(
         "2. Is a bit per table worth keeping that says “its CoWable ptes are read-only”?",
+        "2. bit per table",
         (("phillips_mark", "phillips_sole"), ("phillips_mark", "phillips")),
         "phillips-2002",
     ),
     Question(
         "3. Is it better to write-protect at the directory entry than pte by pte?",
+        "3. directory entry",
         (("linus_pmd", "phillips_sole"), ("linus_pmd", "phillips")),
         "phillips-2002",
     ),
     Question(
         "4. What of shared mappings, which are not inherited through a fork?",
+        "4. shared mappings",
         (("shared_mmap", "mainline"),),
         "designs",
     ),
     Question(
         "5. Does sharing give reclaim its reverse mappings without fork paying for them?",
-        (("linus_rmap", "rmap25"), ("phillips_rmap", "rmap25"), ("linus_rmap", "linux24")),
+        "5. reclaim",
+        (
+            ("linus_rmap", "rmap25"),
+            ("phillips_rmap", "rmap25"),
+            ("linus_rmap", "linux24"),
+            ("linux26", "rmap25"),
+        ),
         "phillips-2002",
     ),
-    Question("6. What is the worst case, beside the typical one?", (), "typical"),
+    Question("6. What is the worst case, beside the typical one?", "6. worst case", (), "typical"),
 )
 
 
 MOST_TOLD = 4  # places told one by one
+_FORK_AND_EXEC = {
+    "fork_exec",
+    "fork_sh",
+    "shell",
+}  # workloads of nothing else; where a study has them, they are asked
+_FIRST = (("phillips", "linux24"),)  # the first proposal beside the kernel that it was for
 
 
 def questions(digest: Digest, parts: Sequence[Digest]) -> tuple[Table, list[Answer]]:
@@ -108,11 +129,11 @@ def _table(found: Sequence[tuple[Question, list[Found]]]) -> Table:
     for question, mine in found:
         for each in mine:
             compared = f"`{each.standing.design}` to `{each.other}`"
-            row = [question.asked, each.place or "all cells", compared, *_figures(each.standing)]
+            row = [question.short, each.place or "all cells", compared, *_figures(each.standing)]
             rows.append([*row, *([_interval(each)] if over_users else [])])
         if not mine:
             would = f"`configs/{question.study}.yaml` would tell"
-            rows.append([question.asked, "not in this study", would, *[NOTHING] * (5 if over_users else 4)])
+            rows.append([question.short, "not in this study", would, *[NOTHING] * (5 if over_users else 4)])
     caption = (
         "Kernel time of the first design as a multiple of the second's on the same trace; above 1 it is dearer. Typical: "
         "median over the typical cells; middle 80 %: from the 10th to the 90th percentile of them; worst: the worst cell "
@@ -128,7 +149,8 @@ def _table(found: Sequence[tuple[Question, list[Found]]]) -> Table:
 def _found(question: Question, digest: Digest, parts: Sequence[Digest]) -> list[Found]:
     """Return what a question asks for, place by place."""
     if question is QUESTIONS[0]:
-        parts = [_most_exec(part) for part in parts if _execs(part)]
+        asked = [part for part in parts if set(part.workloads) <= _FORK_AND_EXEC]
+        parts = [_most_exec(part) for part in asked or parts if _execs(part)]
     found = []
     for part in parts:
         for design, other in question.pairs or _judged(question, part):
@@ -139,12 +161,15 @@ def _found(question: Question, digest: Digest, parts: Sequence[Digest]) -> list[
 
 
 def _judged(question: Question, part: Digest) -> list[tuple[str, str]]:
-    """Return the best sharing design beside the baseline; for the last question that with the worst cell as well."""
+    """Return the best sharing design beside the baseline, and the dearest one: on typical cells, or in any cell."""
     best, base, worst = champion(part), part.baseline, worst_standing(part)
     if best is None or base is None or worst is None:
         return []
-    names = [best, worst.design] if question is QUESTIONS[-1] else [best]
-    return [(name, base) for name in dict.fromkeys(names)]
+    if question is QUESTIONS[-1]:
+        return [(name, base) for name in dict.fromkeys([best, worst.design])]
+    dearest = max(compared_designs(part), key=lambda each: each.ratio).design
+    eras = [pair for pair in _FIRST if set(pair) <= set(part.designs) and base != pair[1]]
+    return [*((name, base) for name in dict.fromkeys([best, dearest])), *eras]
 
 
 def _over_users(part: Digest, design: str, other: str) -> tuple[float, float, float] | None:
@@ -193,6 +218,7 @@ def _answer(digest: Digest, number: int, question: Question, found: list[Found])
     if len(found) > MOST_TOLD:
         ordered = sorted(found, key=lambda each: each.standing.ratio)
         told = [f"Least of {len(found)}: {_sentence(ordered[0])}", f"Most: {_sentence(ordered[-1])}"]
+        told += [_sentence(each) for each in ordered[1:-1] if each.users]
     return Answer(question.asked, told, _figure(digest, number, question, found))
 
 
@@ -234,7 +260,9 @@ def _figure(digest: Digest, number: int, question: Question, found: list[Found])
     panels = []
     for design, other in pairs:
         mine = [each for each in found if each.other == other and design in ("", each.standing.design)]
-        both = "Best and worst" if question is QUESTIONS[-1] else "Best sharing design"
+        both = "Best and worst" if question is QUESTIONS[-1] else "Best and dearest"
+        if (mine[0].standing.design, other) in _FIRST:
+            both = mine[0].standing.design
         panels.append(_panel(digest, (number, design or both), mine, named=not design))
     reading = (
         "A row is a place in the study; left of the upright line the first design is cheaper. Marker: median over the "

@@ -73,6 +73,9 @@ class Table(NamedTuple):
     groups: dict[int, str] = {}  # noqa: RUF012 - never changed
 
 
+_MOST_COLUMNS = 9  # values of an axis beside one another
+
+
 def by_family(digest: Digest, rows: Sequence[list[str]]) -> dict[int, str]:
     """Return the groups of rows that have a design's name in front, in the order of ``Digest.designs``."""
     home = {f"`{name}`": heading for heading, names in digest.families.items() for name in names}
@@ -158,9 +161,14 @@ def extremes(digest: Digest) -> Table | None:
 
 
 def along(digest: Digest, axis: Axis) -> Table:
-    """Return the numbers behind the panels of one axis: typical and worst at each value."""
+    """Return the numbers behind the panels of one axis: typical and worst at each value.
+
+    A design is a row; of more values than fit on paper beside one another each has a row of its own.
+    """
     table = axis_table(digest, axis)
     shown = factor if digest.baseline else number
+    if len(axis.points) > _MOST_COLUMNS:
+        return _down(digest, axis, table)
     rows = []
     for name in digest.designs:
         mine = table[table["design"] == name].set_index("x")
@@ -182,6 +190,28 @@ def along(digest: Digest, axis: Axis) -> Table:
     return Table(
         f"Typical / worst by {axis.label}{digest.at}, {unit}.", headings, rows, words, by_family(digest, rows)
     )
+
+
+def _down(digest: Digest, axis: Axis, table: pd.DataFrame) -> Table:
+    """Return the numbers of an axis with many values: a row for each value and design, value by value."""
+    shown = factor if digest.baseline else number
+    known = table.set_index(["x", "design"])[["typical", "worst"]].to_dict("index")
+    rows: list[list[str]] = []
+    groups: dict[int, str] = {}
+    for value in axis.points:
+        mine = [name for name in digest.designs if (value, name) in known]
+        if mine:
+            groups[len(rows)] = f"{axis.label} {plain(value)}"
+        for name in mine:
+            cells = [shown(float(known[value, name][which])) for which in ("typical", "worst")]
+            rows.append([plain(value), f"`{name}`", f"`{digest.reference(name)}`", *cells])
+    caption = f"Typical and worst by {axis.label}{digest.at}, as multiples of the time of the design named beside it."
+    headings = [axis.label, "design", "times", "typical", "worst"]
+    if digest.baseline is None:
+        rows = [[*row[:2], *row[3:]] for row in rows]
+        headings.remove("times")
+        caption = f"Typical and worst by {axis.label}{digest.at}, in µs of kernel time a {digest.per}."
+    return Table(caption, headings, rows, frozenset({1, 2}) if digest.baseline else frozenset({1}), groups)
 
 
 def memory(digest: Digest) -> Table:

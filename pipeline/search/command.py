@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.errors import RefusedError
 from pipeline.run_command import fleet_of, search_options
 from pipeline.study_options import load, study_argument
 
@@ -51,6 +52,10 @@ _MAX_SEED = 2**63 - 1
 @search_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--findings", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the same JSON to a file, for 'forkbench report --findings'.",
+)  # fmt: skip
 def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
     """Look for the worst cells of the space that a study's axes declare.
 
@@ -73,7 +78,24 @@ def search(study: Path, *, quiet: bool, as_json: bool, **asked: Any) -> None:
     path = asked["results"] or Path("results") / f"{wanted.name}{NAME_ENDS}"
     found = find(wanted, wish, Means(path, fleet, asked["retry_failed"]), _teller(wanted, quiet=quiet))
     facts = told.facts(wanted, wish, path, found)
+    if asked["findings"]:
+        _write(asked["findings"], facts)
     click.echo(json.dumps(facts, indent=2) if as_json else told.lines(facts))
+
+
+def _write(file: Path, facts: dict[str, Any]) -> None:
+    """Write the findings to a file; what was simulated just now is no finding, and left out."""
+    from pipeline.folders import replace
+
+    found = {key: value for key, value in facts.items() if key != "simulated"}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace(file.parent, file.name, (json.dumps(found, indent=2) + "\n").encode())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RefusedError(
+            f"{file}: cannot be written ({reason}); name another file with --findings"
+        ) from None
 
 
 def _teller(study: Study, *, quiet: bool) -> Callable[[str], None]:

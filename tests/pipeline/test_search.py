@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pipeline.cli import main
 from pipeline.errors import InterruptedRunError, RefusedError
 from pipeline.fleet import Fleet
 from pipeline.replay import find_cell, replay_lines
+from pipeline.report.page import write_report
+from pipeline.report.searched import read_findings
 from pipeline.search.evaluate import Means
 from pipeline.search.objective import metrics, objective_of
 from pipeline.search.search import Wish, search
@@ -401,6 +404,65 @@ def test_command__tells_and_prints_json(command, tmp_path):
     assert facts["worst"]["replay"].split()[:2] == ["forkbench", "show"]
     found = find_cell(facts["worst"]["cell_id"], tmp_path / "results" / "small-search")
     assert replay_lines(found).endswith("equal to the stored row")
+
+
+def test_command__its_findings_go_into_a_report(command, tmp_path):
+    """What a search found stands in the report with its replay line, the same however much was simulated just now."""
+    wrote = [
+        command("--workers", "0", "--budget", "8", "--findings", name)[0] for name in ("one.json", "two.json")
+    ]
+    assert wrote == [0, 0]
+    first, second = ((tmp_path / name).read_text(encoding="utf-8") for name in ("one.json", "two.json"))
+    assert first == second
+    findings = read_findings(tmp_path / "one.json")
+    page = tmp_path / "page.html"
+    write_report(tmp_path / "results" / "small-search", page, searched=[findings])
+    shown = page.read_text(encoding="utf-8")
+    assert findings["worst"]["replay"] in shown
+    assert "Searched for in a wider space: small" in shown
+    assert shown.count(findings["said"][1:]) >= 2
+    for each in findings["drivers"]:
+        assert each["label"].replace("_", " ") in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no such file or directory"),
+        ("not JSON", "this is no JSON"),
+        ("[]", "study, dataset, objective, said, worst, designs, neighbours, peaked, drivers, even missing"),
+        (
+            '{"study": 1}',
+            "dataset, objective, said, worst, designs, neighbours, peaked, drivers, even missing",
+        ),
+        (
+            """{"study": "x", "dataset": "x", "objective": {}, "said": "x", "worst": {}, "designs": [],
+            "neighbours": [], "peaked": true, "drivers": [], "even": 1}""",
+            "not what a search found",
+        ),
+    ],
+    ids=["no file", "no JSON", "a list", "a part", "empty"],
+)
+def test_findings__that_are_none_are_refused(tmp_path, text, words):
+    """Whatever else is given is refused, with what to run."""
+    file = tmp_path / "findings.json"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(RefusedError, match=f"{re.escape(words)}.*forkbench search STUDY --findings FILE"):
+        read_findings(file)
+
+
+def test_show__an_old_dataset_does_not_hide_a_cell(command, tmp_path):
+    """A dataset that cannot be read is passed over where all are searched, and named if the cell is in no other."""
+    command("--workers", "0", "--budget", "8", "--findings", "found.json")
+    cell = read_findings(tmp_path / "found.json")["worst"]["cell_id"]
+    (tmp_path / "results" / "a-broken-one").mkdir()
+    (tmp_path / "results" / "a-broken-one" / "plan.json").write_text("{}", encoding="utf-8")
+    assert find_cell(cell, None).cell.cell_id == cell
+    with pytest.raises(
+        RefusedError, match=r"no cell's id begins with 'ffffffff'.*not searched: .*a-broken-one"
+    ):
+        find_cell("ffffffff", None)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_terminal__of_many_uses_says_the_answer(tmp_path):
     answered = dict(answer(digest, slices(digest)))
     assert first == answered["Should page tables be shared at fork?"].replace("`", "").replace("\n", " ")
     assert second.startswith(("Worst of 4 cells", "No loss in any of the 4 cells"))
-    assert third.startswith("Least in the median, and least risk: linus_pmd (")
+    assert third.startswith("Best on average, and least risk: linus_pmd (")
     assert "`" not in third
 
 
@@ -162,7 +162,7 @@ def test_questions__are_answered_or_name_the_study(digest):
     """Each has a row; the bit per table is judged by the same pairs as the standings; the fourth names its study."""
     table, answers = questions(digest, slices(digest))
     assert [each.asked for each in answers] == [question.asked for question in QUESTIONS]
-    assert {row[0] for row in table.rows} == {question.asked for question in QUESTIONS}
+    assert {row[0] for row in table.rows} == {question.short for question in QUESTIONS}
     [fourth] = [row for row in table.rows if row[0].startswith("4.")]
     assert fourth[1:3] == ["not in this study", "`configs/designs.yaml` would tell"]
     mine = [row for row in table.rows if row[2] == "`phillips_mark` to `phillips`"]
@@ -177,7 +177,7 @@ def test_questions__have_a_figure_or_say_why_not(digest):
     for number, each in enumerate(answers, start=1):
         assert (each.figure is None) == (number == 4)
         assert all(each.said)
-        rows = [row for row in table.rows if row[0] == each.asked]
+        rows = [row for row in table.rows if each.asked.startswith(row[0][:2])]
         assert number == 4 or len(each.figure.numbers) == len(rows)
     [said] = answers[3].said
     assert said.startswith("This study cannot answer: `shared_mmap` and `mainline` did not run.")
@@ -188,9 +188,12 @@ def test_questions__first_is_about_children_that_exec(digest):
     _, answers = questions(digest, slices(digest))
     found = answers[0].figure.numbers
     assert all("exec ratio 1" in where for where in found["where"])
-    for part, typical, design in zip(slices(digest), found["typical"], found["design"], strict=True):
-        execs = analysis.typical(part.df[part.df["exec_ratio"] == 1], part.metric, "linux24")
-        assert typical == execs.loc[design, "ratio"]
+    for part in slices(digest):
+        execs = analysis.typical(part.df[part.df["exec_ratio"] == 1], part.metric, "linux24")["ratio"]
+        judged = execs[["phillips", "phillips_mark", "linus_pmd"]]
+        mine = found[found["where"].str.startswith(part.where)]
+        assert mine["typical"].min() == judged.min()
+        assert mine["typical"].max() == judged.max()
 
 
 def test_value_by_value__tells_each_word_of_an_axis(tmp_path):

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from report_datasets import make_dataset
 
+from pipeline.compare import paired
 from pipeline.report import figures, tables
 from pipeline.report.digest import Digest
 from pipeline.report.families import OWN_COPY, axis_table, families
 from pipeline.report.page import read_digest
 from pipeline.report.style import BY_PMD, BY_PTE, COPYING, LATER, OTHER
 from pipeline.report.verdict import verdict
+from pipeline.report.words import factor
 from simcore.acts import EVENT_KINDS
 from simcore.costs import PC_2002
 from simcore.designs import DESIGNS
@@ -128,6 +130,51 @@ def test_axis_table__shows_each_design_against_its_own_copy(digest):
     ratio = (cells["odf"] / cells["mainline"]).groupby(where).median()
     drawn = table[table["design"] == "odf"].set_index("x")["typical"]
     assert drawn.to_dict() == pytest.approx(ratio.to_dict())
+
+
+def test_along__what_only_generated_trees_vary_is_shown_of_them_alone(tmp_path):
+    """Measured trees at one value of an axis make no step there, and the other values have typical cells as well."""
+    generated = [{"depth": 1, "fan_out": 2}, {"depth": 2, "fan_out": 2}]
+    made = make_dataset(
+        tmp_path,
+        designs=["linux24", "linus_pmd"],
+        sweep={"tree": ["phillips-2002", *generated], "library_sharing": [0.0, 0.75]},
+        only_when=[{"cells": {"library_sharing": [0.0]}, "when": {"tree": generated}}],
+    )
+    digest = read_digest(made, None)
+    [axis] = [axis for axis in digest.axes if axis.column == "library_sharing"]
+    assert digest.generated_alone("library_sharing")
+    assert not digest.along("library_sharing")["tree_measured"].any()
+    table = axis_table(digest, axis)
+    mine = table[table["design"] == "linus_pmd"].set_index("x")
+    cells = digest.df[~digest.df["tree_measured"]]
+    ratio = cells.assign(ratio=paired(cells, digest.metric, "linux24"))
+    ratio = ratio[ratio["design"] == "linus_pmd"].groupby("library_sharing")["ratio"]
+    assert mine["typical"].to_dict() == pytest.approx(ratio.median().to_dict())
+    assert mine["worst"].to_dict() == pytest.approx(ratio.max().to_dict())
+    assert "generated trees, which alone are swept" in figures.moves_with(digest, axis).reading
+
+
+def test_along__of_many_values_has_a_row_for_each(tmp_path):
+    """A table with more columns than fit on paper goes down instead: each value a group, each design a row in it."""
+    ratios = [number / 10 for number in range(11)]
+    digest = read_digest(
+        make_dataset(
+            tmp_path,
+            designs=["linux24", "linus_pmd"],
+            workload={"tree": {"anon_pages": 12, "file_pages": 20, "tree": {"depth": 1, "fan_out": 2}}},
+            sweep={"exec_ratio": ratios},
+        ),
+        None,
+    )
+    table = tables.along(digest, digest.axes[0])
+    assert table.headings == ["exec ratio", "design", "times", "typical", "worst"]
+    assert len(table.rows) == 2 * len(ratios)
+    assert list(table.groups) == list(range(0, 22, 2))
+    drawn = axis_table(digest, digest.axes[0]).set_index(["x", "design"])["typical"]
+    assert [row[3] for row in table.rows] == [
+        factor(drawn[float(row[0]), row[1].strip("`")]) for row in table.rows
+    ]
 
 
 def test_tables__are_grouped_by_family_and_not_too_wide(digest):
