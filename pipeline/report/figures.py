@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from pipeline.report.digest import FEW_POINTS, Axis, Digest
+    from pipeline.report.digest import Axis, Digest
     from pipeline.report.standings import Standing
     from pipeline.report.style import Look
 
@@ -183,7 +183,7 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     mixed = any(fam.against == OWN_COPY for fam in families(digest))
     copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
     reading = (
-        f"Left to right: {axis.meaning or axis.label}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
+        f"Left to right: {axis.meaning or axis.label}{', evenly spaced' if axis.crowded else ''}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
         f"“Typical” is the median over the typical cells at each value{_instead(digest, axis)}, “worst” the highest of "
         "all cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
