@@ -182,8 +182,9 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     numbers = table.assign(against=table["design"].map(digest.reference)).rename(columns={"x": axis.column})
     mixed = any(fam.against == OWN_COPY for fam in families(digest))
     copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
+    along = f"{axis.meaning or axis.label}{', evenly spaced' if axis.crowded else ''}"
     reading = (
-        f"Left to right: {axis.meaning or axis.label}{', evenly spaced' if axis.crowded else ''}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
+        f"Left to right: {along}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
         f"“Typical” is the median over the typical cells at each value{_instead(digest, axis)}, “worst” the highest of "
         "all cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )

@@ -10,7 +10,7 @@ from report_datasets import make_dataset
 
 from pipeline.compare import paired
 from pipeline.report import figures, tables
-from pipeline.report.digest import Digest
+from pipeline.report.digest import Axis, Digest
 from pipeline.report.families import OWN_COPY, axis_table, families
 from pipeline.report.page import read_digest
 from pipeline.report.style import BY_PMD, BY_PTE, COPYING, LATER, OTHER
@@ -153,6 +153,21 @@ def test_along__what_only_generated_trees_vary_is_shown_of_them_alone(tmp_path):
     assert mine["typical"].to_dict() == pytest.approx(ratio.median().to_dict())
     assert mine["worst"].to_dict() == pytest.approx(ratio.max().to_dict())
     assert "generated trees, which alone are swept" in figures.moves_with(digest, axis).reading
+
+
+@pytest.mark.parametrize(
+    ("points", "crowded"),
+    [
+        ((0, 64, 4096), True),
+        ((250, 1000, 4000), False),
+        ((0.0, 0.5, 1.0), False),
+        (("a", "b"), False),
+        ((1, 2), False),
+    ],
+)
+def test_axis__whose_labels_would_run_into_each_other_is_drawn_evenly(points, crowded):
+    """0 and 64 lie nowhere apart beside 4096; powers do on a logarithmic scale."""
+    assert Axis("some", "some", "", points).crowded == crowded
 
 
 def test_along__of_many_values_has_a_row_for_each(tmp_path):
