@@ -3,6 +3,7 @@
 With a folder behind it, the README's two figures are drawn there: python docs/flagship.py results/flagship docs/figures.
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def main(folder: str, df: pd.DataFrame) -> None:
     """Print every number."""
     pd.set_option("display.width", 160, "display.max_columns", 30, "display.float_format", "{:.3f}".format)
     chosen = df[df.workload != "adversary"]
-    snapshots = df[df.workload == "snapshot"]
+    snapshots = df[(df.workload == "snapshot") & (df.parent_writes == 0)]
     machines = df[df.tree_measured.eq(other=True)]
 
     section("users: sharing beside mainline")
@@ -97,14 +98,24 @@ def main(folder: str, df: pd.DataFrame) -> None:
     for metric in ("total_ns", "creation_ns_mean", "fault_ns_mean"):
         worst = analysis.worst(df, metric, "mainline").loc[SHARING]
         print(metric, worst[["workload", metric, "ratio", "cell_id"]], sep="\n")
-    section("the size and exec ratio at which sharing pays: snapshot, beside mainline")
-    found = analysis.crossover(
-        df[df.workload == "snapshot"], "total_ns", "mainline", "anon_pages", "exec_ratio"
+    section(
+        "the size and exec ratio at which sharing pays: snapshot, its parent writes nothing, beside mainline"
     )
+    found = analysis.crossover(snapshots, "total_ns", "mainline", "anon_pages", "exec_ratio")
     for name in ("odf_paper", "cow_pte"):
         print(name)
         print(
             found[found.design == name].pivot_table(index="exec_ratio", columns="anon_pages", values="ratio")
+        )
+    section("a parent that writes while its children live, none of which execs: snapshot, beside mainline")
+    saving = df[(df.workload == "snapshot") & (df.exec_ratio == 0)]
+    saving = saving.assign(ratio=analysis.paired(saving, "total_ns", "mainline"))
+    for name in ("odf", "cow_pte", "cow_pte_v5"):
+        print(name)
+        print(
+            saving[saving.design == name].pivot_table(
+                index="parent_writes", columns="anon_pages", values="ratio"
+            )
         )
     section("depth and library sharing: complete trees, beside mainline")
     grown = df[(df.workload == "tree") & ~df.tree_measured.eq(other=True)]
@@ -132,6 +143,7 @@ LOOKS = {"cow_pte": "#0072b2", "cow_pte_v5": "#d55e00", "async_fork": "#7a5c00",
 
 def draw(df: pd.DataFrame, folder: Path) -> None:
     """Draw how users fare, and what size a process has for which sharing pays."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # mathematical fonts, which nothing here needs
     mpl.use("svg")
     mpl.rcParams.update(
         {"svg.hashsalt": "flagship", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -152,9 +164,15 @@ def draw(df: pd.DataFrame, folder: Path) -> None:
     axes.legend(frameon=False, loc="upper left")
     figure.savefig(folder / "users.svg", metadata={"Date": None})
     figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-    snapshots = ratios(df[df.workload == "snapshot"], "total_ns", "mainline", list(LOOKS), "anon_pages")
-    for name, colour in LOOKS.items():
-        axes.plot(snapshots.index / 256, snapshots[name], "o-", markersize=4, color=colour, label=name)
+    saved = df[df.workload == "snapshot"]
+    for writes, line in ((0, "o-"), (64, "o--"), (4096, "o:")):
+        by_size = ratios(
+            saved[(saved.parent_writes == writes) & (saved.exec_ratio == 0)],
+            "total_ns", "mainline", list(LOOKS) if writes == 0 else ["cow_pte"], "anon_pages",
+        )  # fmt: skip
+        for name in by_size:
+            label = f"{name}, the parent writes {writes:,} pages" if writes else name
+            axes.plot(by_size.index / 256, by_size[name], line, markersize=4, color=LOOKS[name], label=label)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set(
         xscale="log", xlabel="memory of the process that forks, MB", ylabel="kernel time, times mainline"
