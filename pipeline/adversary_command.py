@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from simcore.designs import Design
 
 WIDTH = 100
+BOUND = (
+    "Worst within this bound: mappings stay as they are at the start, and processes touch, fork, vfork and exit. Memory "
+    "is short for tlb_reach alone, so that else no page comes back from swap, which costs every design alike. Exec, "
+    "munmap, mprotect and madvise are not in it; `forkbench search` looks among workloads that do them."
+)
 
 
 @click.command()
@@ -50,7 +55,7 @@ def adversary(name: str | None, design: str | None, processes: int, levels: int)
     chosen = ADVERSARIES[known_name(name, ADVERSARIES, "adversary")]
     designs = DESIGNS if design is None else [known_name(design, DESIGNS, "design")]
     geometry = tiny_geometry(4 if levels == 2 else 2, levels)
-    click.echo(f"{chosen.name}: {chosen.meaning}\n\n{_wrapped(chosen.argument)}\n")
+    click.echo(f"{chosen.name}: {chosen.meaning}\n\n{_wrapped(chosen.argument)}\n\n{_wrapped(BOUND)}\n")
     beaten = 0
     for index, each in enumerate(designs):
         found = evidence(DESIGNS[each], (chosen,), processes, geometry)

@@ -11,6 +11,7 @@ import pytest
 from tiny_study import TINY_CELLS
 
 from pipeline import cli, estimate, store
+from pipeline.adversary_command import BOUND
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.study import load_study
@@ -18,6 +19,7 @@ from pipeline.sweep import jobs_of, run_study
 from pipeline.terminal import byte_size
 from pipeline.work import CellFailure, Reply, run_batch
 from pipeline.writer import Dataset
+from simcore.adversaries import ADVERSARIES
 from simcore.designs import AXES, DESIGNS, axis_values
 from simcore.telling import what_happens
 from simcore.workloads import WORKLOADS
@@ -254,6 +256,26 @@ def test_designs__are_all_listed_and_explained(forkbench):
         assert f"{axis}: {value} " in row
         assert AXES[axis][value] in " ".join(row.split())
     assert "fork: link_if_more_than 3 " in forkbench("designs", "mccracken_gt3").stdout
+
+
+def test_adversary__lists_all_and_shows_the_evidence_of_one(forkbench):
+    """The list has each with its costs; one has its argument, its bound, its trace and the maxima, which it equals."""
+    listed = forkbench("adversary").stdout
+    assert [line.split()[0] for line in listed.splitlines()[:-1] if line and line[0] != " "] == list(
+        ADVERSARIES
+    )
+    assert all(cost.name in listed for each in ADVERSARIES.values() for cost in each.costs)
+    ran = forkbench("adversary", "tlb_reach", "--design", "linux24")
+    assert ran.returncode == 0
+    told = " ".join(ran.stdout.split())
+    assert " ".join(ADVERSARIES["tlb_reach"].argument.split()) in told
+    assert " ".join(BOUND.split()) in told
+    row = next(line.split() for line in ran.stdout.splitlines() if line.startswith("linux24 "))
+    assert row[1] == "tlb_reach"
+    assert row[2] == row[3] != "0"
+    assert row[5] == "yes"
+    assert f"Tried: {row[4]} traces of up to" in told
+    assert "The trace against linux24, 2 tables of 4 entries:" in told
 
 
 def test_workloads__tell_every_parameter(forkbench):
