@@ -57,11 +57,10 @@ def whether(digest: Digest) -> str:
         others.setdefault(side(ratio), []).append(told)
         if side(ratio) == "no difference":
             dearest = max(dearest, *((each.ratio, where, each.design) for each in compared_designs(use)))
-    said: list[str] = []
+    lines = []
     for design, places in sorted(saves.items(), key=lambda item: (-len(item[1]), item[0])):
-        at = "; ".join(place for _, place in sorted(places))
-        said.append(f"{'and' if said else 'Yes,'} with `{design}`: {at}")
-    lines = [f"{'; '.join(said)} (kernel time on typical cells)."] if said else []
+        head = f"With `{design}`" if lines else f"Yes, with `{design}` (kernel time on typical cells)"
+        lines.append(f"{head}: {'; '.join(place for _, place in sorted(places))}.")
     for outcome, word in (("no difference", "No difference, with the best of them"), ("more", "No")):
         if outcome in others:
             at = "; ".join(place for place in others[outcome] if place)

@@ -132,7 +132,7 @@ def uses_table(digest: Digest) -> Table | None:
 
 def _floor_words(digest: Digest, shown: list[str]) -> str:
     """Say what the floor is, where it has a column."""
-    return f" `{digest.floor}`, the floor, shares nothing." if digest.floor in shown else ""
+    return f" {digest.floor}, the floor, shares nothing." if digest.floor in shown else ""
 
 
 def _forks(use: Digest, names: list[str]) -> tuple[str, str]:

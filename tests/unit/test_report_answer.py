@@ -98,7 +98,7 @@ def test_uses__of_a_slice_whose_cells_differ_are_its_ends(tmp_path):
     assert abs(ratios[1] - 1) < 0.005
     said = dict(answer(digest, slices(digest)))["Should page tables be shared at fork?"].split("\n")
     assert (
-        said[0] == f"Yes, with `odf`: {change(ratios[0])} at parent writes 0 (kernel time on typical cells)."
+        said[0] == f"Yes, with `odf` (kernel time on typical cells): {change(ratios[0])} at parent writes 0."
     )
     assert said[1] == "No difference, with the best of them: parent writes 20000 (78 MiB)."
     assert uses(kept) == [kept]
