@@ -7,6 +7,7 @@ figure: the first lines are the analysis, the others draw. docs/analysis.md tell
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 METRIC = "total_ns_per_fork"
+MAPS = (("anon_pages", "exec_ratio"), ("tree_depth", "library_sharing"))  # the axes of the report's maps
+QUESTIONS = (
+    ("phillips_mark", "phillips_sole"), ("phillips_mark", "phillips"), ("linus_pmd", "phillips_sole"),
+    ("linus_pmd", "phillips"), ("shared_mmap", "mainline"), ("linus_rmap", "rmap25"), ("phillips_rmap", "rmap25"),
+    ("linus_rmap", "linux24"), ("linux26", "rmap25"),
+)  # fmt: skip
 ACTS_OF = {
     "fork": ["fork", "vfork", "deferred_copy"],
     "read faults": ["read_fault"],
@@ -87,17 +94,19 @@ def _tail(df: pd.DataFrame, axes: Axes, event: str) -> pd.DataFrame:
 
 def crossover(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     """Median ratio of the cheapest design over two axes; blue: it wins, red: it loses. CSV: all, crossings."""
-    swept = [name for name in df.attrs["parameters"] if pd.api.types.is_numeric_dtype(df[name])]
-    swept = [
-        name
-        for name in swept
-        if len(df[name].dropna().unique()) > 1 and not pd.api.types.is_bool_dtype(df[name])
+    found = [
+        (workload, *pair)
+        for workload, names in _swept(df).items()
+        for pair in (*MAPS, tuple(names[-2:]))
+        if len(pair) == 2 and set(pair) <= set(names)
     ]
-    preferred = [name for name in ("anon_pages", "tree_depth", "file_pages", "exec_ratio") if name in swept]
-    pair = list(dict.fromkeys([*preferred, *swept]))[-2:] if len(preferred) < 2 else preferred[-2:]
-    if len(pair) < 2:
-        raise RefusedError(f"crossover: the study sweeps {', '.join(swept) or 'no number'}; a map needs two")
-    x, y = pair
+    if not found:
+        names = sorted({name for mine in _swept(df).values() for name in mine})
+        raise RefusedError(
+            f"crossover: no workload sweeps two numbers, only {', '.join(names) or 'none'}; a map needs two"
+        )
+    workload, x, y = found[0]
+    df = df[df["workload"] == workload]
     shown = analysis.crossover(df, METRIC, df.attrs["baseline"], x, y)
     floor = df.attrs["floor"]
     best = shown[shown["design"] != floor].groupby("design")["ratio"].median().idxmin()
@@ -119,6 +128,62 @@ def crossover(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     axes.set_yticks(np.arange(len(grid)) + 0.5, [f"{value:g}" for value in grid.index])
     axes.set(xlabel=x, ylabel=y, title=f"{best} against {df.attrs['baseline']}")
     return shown.merge(analysis.crossings(shown)[["design", "along", x, y]], how="outer")
+
+
+def _swept(df: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the numbers that each workload sweeps, in the order of the parameters."""
+    numbers = [
+        name
+        for name in df.attrs["parameters"]
+        if pd.api.types.is_numeric_dtype(df[name]) and not pd.api.types.is_bool_dtype(df[name])
+    ]
+    return {
+        str(workload): [name for name in numbers if len(mine[name].dropna().unique()) > 1]
+        for workload, mine in df.groupby("workload", sort=False)
+    }
+
+
+def along(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Median ratio (line) along the number that moves it most. CSV: along every number, with the worst cell's ratio."""
+    df = df.assign(ratio=analysis.paired(df, METRIC, df.attrs["baseline"]))
+    parts = []
+    for workload, names in _swept(df).items():
+        mine = df[df["workload"] == workload]
+        for name in names:
+            found = mine.groupby(["design", name])["ratio"].agg(typical="median", worst="max").reset_index()
+            parts.append(found.rename(columns={name: "value"}).assign(workload=workload, axis=name))
+    if not parts:
+        raise RefusedError("along: the study sweeps no number; a line needs two of its values")
+    shown = pd.concat(parts)[["workload", "axis", "value", "design", "typical", "worst"]]
+    reach = shown.groupby(["workload", "axis", "design"])["typical"].agg(lambda of: of.max() - of.min())
+    most, axis = reach.groupby(["workload", "axis"]).mean().idxmax()
+    for design, mine in shown[(shown["workload"] == most) & (shown["axis"] == axis)].groupby("design"):
+        axes.plot(mine["value"].astype(float), mine["typical"], "o-", label=str(design))
+    axes.set(xlabel=axis, ylabel=f"kernel time per fork, times {df.attrs['baseline']}", title=most)
+    return shown
+
+
+def questions(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """Pairs of designs that the questions of 2002 set beside each other: median (dot) and worst cell (cross)."""
+    ran = set(df["design"])
+    parts = []
+    for design, other in QUESTIONS:
+        if {design, other} <= ran:
+            cells = df.assign(ratio=analysis.paired(df, METRIC, other))
+            usual, _ = analysis.population(cells)
+            mine = usual[usual["design"] == design].groupby("workload", sort=False)["ratio"]
+            found = mine.agg(typical="median").join(
+                cells[cells["design"] == design].groupby("workload")["ratio"].max().rename("worst")
+            )
+            parts.append(found.reset_index().assign(design=design, against=other))
+    if not parts:
+        raise RefusedError("questions: no two designs ran that a question sets beside each other")
+    shown: pd.DataFrame = pd.concat(parts)[["design", "against", "workload", "typical", "worst"]]
+    names = shown["design"] + " to " + shown["against"] + ", " + shown["workload"]
+    axes.plot(shown["typical"], names, "o", shown["worst"], names, "x")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xlabel("kernel time per fork, times the second design's")
+    return shown
 
 
 def where_time_goes(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
@@ -166,7 +231,8 @@ def choice(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
 FIGURES: dict[str, Callable[[pd.DataFrame, Axes], pd.DataFrame]] = {
     each.__name__: each
     for each in (
-        worst_beside_typical, users, tails_of_forks, tails_of_faults, crossover, where_time_goes, memory, choice,
+        worst_beside_typical, users, tails_of_forks, tails_of_faults, crossover, along, questions,
+        where_time_goes, memory, choice,
     )
 }  # fmt: skip
 
@@ -196,6 +262,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figures"))
     parser.add_argument("--costs", help="cost model: a name or a file; default: the study's")
     asked = parser.parse_args()
+    logging.getLogger("matplotlib.font_manager").setLevel(
+        logging.ERROR
+    )  # mathematical fonts, which nothing here needs
     mpl.rcParams["svg.hashsalt"] = "forkbench"  # the same file each time
     asked.out.mkdir(parents=True, exist_ok=True)
     df = opened(asked.dataset, asked.costs)

@@ -57,7 +57,7 @@ def whether(digest: Digest) -> str:
         others.setdefault(side(ratio), []).append(told)
         if side(ratio) == "no difference":
             dearest = max(dearest, *((each.ratio, where, each.design) for each in compared_designs(use)))
-    lines = []
+    lines: list[str] = []
     for design, places in sorted(saves.items(), key=lambda item: (-len(item[1]), item[0])):
         head = f"With `{design}`" if lines else f"Yes, with `{design}` (kernel time on typical cells)"
         lines.append(f"{head}: {'; '.join(place for _, place in sorted(places))}.")

@@ -36,7 +36,7 @@ def test_script__writes_every_figure_and_its_numbers(dataset, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "left out" not in done.stdout
     names = {line.partition(":")[0] for line in done.stdout.splitlines()}
-    assert len(names) == 8
+    assert len(names) == 10
     assert (
         {file.stem for file in tmp_path.glob("*.svg")}
         == names
@@ -46,6 +46,17 @@ def test_script__writes_every_figure_and_its_numbers(dataset, tmp_path):
     told = pd.read_csv(tmp_path / "users.csv")
     expected = analysis.users(df, "total_ns_per_fork", "linux24")
     assert told["ratio"].tolist() == pytest.approx(expected["ratio"].tolist())
+    along = pd.read_csv(tmp_path / "along.csv")
+    assert {"exec_ratio", "anon_pages"} <= set(along["axis"])
+    ratio = analysis.paired(df, "total_ns_per_fork", "linux24")
+    mine = along[(along["axis"] == "exec_ratio") & (along["design"] == "phillips")].set_index("value")
+    expected = ratio[df["design"] == "phillips"].groupby(df["exec_ratio"])
+    assert mine["typical"].to_dict() == pytest.approx(expected.median().to_dict())
+    assert mine["worst"].to_dict() == pytest.approx(expected.max().to_dict())
+    [asked] = pd.read_csv(tmp_path / "questions.csv").to_dict("records")
+    assert (asked["design"], asked["against"]) == ("linus_pmd", "phillips")
+    beside = analysis.typical(df, "total_ns_per_fork", "phillips").loc["linus_pmd", "ratio"]
+    assert asked["typical"] == pytest.approx(beside)
     standing = pd.read_csv(tmp_path / "worst_beside_typical.csv").set_index("design")
     assert (
         standing["worst_cell_id"].to_dict()
@@ -59,7 +70,7 @@ def test_notebook__runs_from_top_to_bottom(dataset, tmp_path):
     code = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     assert not any(cell.get("outputs") for cell in cells)
     script = tmp_path / "cells.py"
-    script.write_text(f"{code}\nassert len(figures) == 8 and len(losers) == 3\n", encoding="utf-8")
+    script.write_text(f"{code}\nassert len(figures) == 10 and len(losers) == 3\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, script], cwd=DOCS, env=os.environ | {"DATASET": str(dataset), "PYTHONPATH": str(DOCS)},
         capture_output=True, text=True, check=False,
