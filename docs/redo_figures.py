@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -156,7 +156,8 @@ def along(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
         raise RefusedError("along: the study sweeps no number; a line needs two of its values")
     shown = pd.concat(parts)[["workload", "axis", "value", "design", "typical", "worst"]]
     reach = shown.groupby(["workload", "axis", "design"])["typical"].agg(lambda of: of.max() - of.min())
-    most, axis = reach.groupby(["workload", "axis"]).mean().idxmax()
+    distances: dict[Any, float] = reach.groupby(["workload", "axis"]).mean().to_dict()
+    most, axis = max(distances, key=lambda place: distances[place])
     for design, mine in shown[(shown["workload"] == most) & (shown["axis"] == axis)].groupby("design"):
         axes.plot(mine["value"].astype(float), mine["typical"], "o-", label=str(design))
     axes.set(xlabel=axis, ylabel=f"kernel time per fork, times {df.attrs['baseline']}", title=most)
