@@ -24,7 +24,8 @@ class Future:
     def add_done_callback(self, landed):
         landed(self)
 
-    def result(self):
+    def result(self, timeout):
+        assert 0 < timeout < NO_WORKER_SECONDS
         if self.error is not None:
             raise self.error
         return reply_to(self.batch)
@@ -140,6 +141,38 @@ def test_lost_batch__is_run_again():
     client = Client(lambda batch: Future(batch, next(lost, "finished")))
     assert swept(client, jobs(10)) == (ids(jobs(10)), [])
     assert [future.status for future in client.futures][:3] == ["lost", "cancelled", "finished"]
+
+
+def test_result_that_went_with_its_worker__is_made_again():
+    """A finished batch whose worker is gone before it told is not waited for; no cell is missing or twice."""
+    gone = iter([TimeoutError("timed out"), TimeoutError("timed out")])
+    client = Client(lambda batch: Future(batch, "finished", next(gone, None)))
+    assert swept(client, jobs(10)) == (ids(jobs(10)), [])
+    assert [future.error is None for future in client.futures][:3] == [False, False, True]
+    assert all(future.released for future in client.futures)
+
+
+def test_results_that_go_with_the_last_worker__end_the_run(monkeypatch):
+    """Where no worker comes back the run says so, however many finished batches wait for theirs."""
+    now = 0.0
+
+    class Stuck(Future):
+        """A finished future whose result nobody has any more."""
+
+        def result(self, timeout):
+            nonlocal now
+            now += timeout
+            raise TimeoutError
+
+    client = Client(lambda batch: Stuck(batch, "finished"))
+    monkeypatch.setattr(fanout.time, "monotonic", lambda: now)
+    client.submit, submit = (
+        (lambda *args, **named: (client.workers.clear(), submit(*args, **named))[1]),
+        client.submit,
+    )
+    with pytest.raises(ClusterError, match=f"no worker for {NO_WORKER_SECONDS:.0f} s"):
+        swept(client, jobs(20))
+    assert now <= 3 * NO_WORKER_SECONDS
 
 
 def test_batches_lost_for_ever__end_the_run():
