@@ -5,12 +5,16 @@ forks. MODE is ``run`` (if nothing is said); ``remembered``, where each cell is 
 get its row from memory, so that a large study can be tried at every point; or ``compact``, where it is the parts of an
 unfinished dataset that are put together.
 
+Steps that repeat one another, as the removal of one file after another does, are tried at the first and the last FEW of
+each kind and at every MANYth in between where a run is ``remembered``: each costs a study.
+
 The crash points are the calls that change or order what is on the disk; the driver is killed before one, or behind it.
 A killed process loses nothing that it gave to the kernel, so nothing is waited for: fsync does nothing here.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -26,6 +30,7 @@ from pipeline.study import load_study
 from pipeline.sweep import jobs_of, run_study
 from pipeline.work import Reply, run_batch, warm_up
 
+FEW, MANY = 4, 8
 STEPS = [(os, "link"), (os, "fsync"), (Path, "replace"), (Path, "unlink"), (os, "ftruncate")]
 
 
@@ -72,6 +77,40 @@ def in_child(action):
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         sys.exit(f"a driver ended with exit code {os.WEXITSTATUS(status)}")
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def labelled(study, folder):
+    """Return what each crash point of a run is called, in order, by letting a driver go through all of them."""
+    told = folder.with_name("labels")
+
+    def noted():
+        names = []
+
+        def noting(step, name):
+            def taken(*args, **kwargs):
+                names.extend(label(number, name, args) for number in (0, 1))
+                return step(*args, **kwargs)
+
+            return taken
+
+        for home, name in STEPS:
+            setattr(home, name, noting(getattr(home, name), name))
+        run_study(study, folder, 0, quiet=True)
+        told.write_text(json.dumps(names), encoding="utf-8")
+
+    if in_child(noted):
+        sys.exit("a driver that only noted its steps was killed")
+    names = json.loads(told.read_text(encoding="utf-8"))
+    told.unlink()  # which is no step: it is this process that removes it
+    return names
+
+
+def worthwhile(names):
+    """Return the numbers of the crash points to try: of those with one label the first, the last, and some between."""
+    places = {}
+    for number, name in enumerate(names):
+        places.setdefault(name, []).append(number)
+    return sorted({n for mine in places.values() for n in (*mine[:FEW], *mine[FEW:-FEW:MANY], *mine[-FEW:])})
 
 
 class Remembered:
@@ -163,10 +202,15 @@ def main(study_file, folder, stride, mode="run"):
     writer.FLUSH_SECONDS = float("inf") if mode == "remembered" else -1.0  # a part for each trace
     writer.FLUSH_ROWS = study.cells // 4
     crash = crashed_compaction if mode == "compact" else crashed
-    found, number = [], 0
-    while (one := crash(study, Path(folder) / str(number), number, simulator)) is not None:
+    numbers = itertools.count(0, stride)
+    if mode == "remembered":
+        numbers = worthwhile(labelled(study, Path(folder) / "noted"))
+    found = []
+    for number in numbers:
+        one = crash(study, Path(folder) / str(number), number, simulator)
+        if one is None:
+            break
         found.append(one)
-        number += stride
     print(json.dumps(found))
 
 
