@@ -37,7 +37,8 @@ LOST_BATCHES = 100  # so many batches may get lost without an error before we gi
 SILENT_SECONDS = 45.0  # without a batch coming back; then what runs is named
 STALLED_SECONDS = 900.0  # the same, and the run is given up; a cell of minutes is a large one
 OVERTIME = "forkbench-overtime"  # topic of the events by which workers tell of cells that took too long
-_FETCH_SECONDS = 30.0  # for a finished batch to come from its worker, which takes milliseconds
+_FETCH_SECONDS = 5.0  # for a finished batch to come from its worker, which takes milliseconds
+_FETCH_TRIES = 6
 _TICK_SECONDS = 0.5
 _TELL_SECONDS = 0.5  # for an event to leave the worker before it ends
 _TOLD_CELLS = 3
@@ -182,11 +183,17 @@ class _Sweep:
 
     def _fetch(self, batch: list[Job], future: Any) -> None:
         """Get what a batch gave, and hand it over; run it again if the worker that has it is gone before it told."""
-        try:
-            reply = future.result(timeout=_FETCH_SECONDS)
-        except TimeoutError:  # Dask would wait for ever for another worker to make it again
+        for _ in range(_FETCH_TRIES):
+            try:
+                reply = future.result(timeout=_FETCH_SECONDS)
+                break
+            except TimeoutError:  # Dask would wait for ever for another worker to make it again
+                self._watch()
+            if future.status != "finished":
+                self._repeat(batch)
+                return
+        else:
             self._repeat(batch)
-            self._watch()
             return
         self._jobs_done += len(batch)
         self._seconds += reply.seconds
