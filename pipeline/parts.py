@@ -6,6 +6,8 @@ import hashlib
 import itertools
 import json
 import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -162,9 +164,15 @@ def pieces(file: Path) -> Iterator[pa.Table]:
 
 
 def row_groups(part: pq.ParquetFile) -> Iterator[pa.Table]:
-    """Yield the rows of an open part, a row group after another."""
-    for number in range(part.num_row_groups):
-        yield part.read_row_group(number, use_threads=False)
+    """Yield the rows of an open part, a row group after another; the next one is read while one is looked at."""
+    with ThreadPoolExecutor(1) as reader:  # it ends here, unlike Arrow's own threads
+        ahead = deque[Future[pa.Table]]()
+        for number in range(part.num_row_groups):
+            ahead.append(reader.submit(part.read_row_group, number, use_threads=False))
+            if number:
+                yield ahead.popleft().result()
+        if ahead:
+            yield ahead.popleft().result()
 
 
 @contextmanager
