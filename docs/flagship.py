@@ -143,9 +143,8 @@ LOOKS = {"cow_pte": "#0072b2", "cow_pte_v5": "#d55e00", "async_fork": "#7a5c00",
 
 def draw(df: pd.DataFrame, folder: Path) -> None:
     """Draw how users fare, and what size a process has for which sharing pays."""
-    logging.getLogger("matplotlib.font_manager").setLevel(
-        logging.ERROR
-    )  # mathematical fonts, which nothing here needs
+    # matplotlib misses mathematical fonts, which nothing here needs.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     mpl.use("svg")
     mpl.rcParams.update(
         {"svg.hashsalt": "flagship", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from pipeline import analysis, store
 from pipeline.errors import RefusedError
+from pipeline.report.questions import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 
 METRIC = "total_ns_per_fork"
 MAPS = (("anon_pages", "exec_ratio"), ("tree_depth", "library_sharing"))  # the axes of the report's maps
-QUESTIONS = (
-    ("phillips_mark", "phillips_sole"), ("phillips_mark", "phillips"), ("linus_pmd", "phillips_sole"),
-    ("linus_pmd", "phillips"), ("shared_mmap", "mainline"), ("linus_rmap", "rmap25"), ("phillips_rmap", "rmap25"),
-    ("linus_rmap", "linux24"), ("linux26", "rmap25"),
-)  # fmt: skip
 ACTS_OF = {
     "fork": ["fork", "vfork", "deferred_copy"],
     "read faults": ["read_fault"],
@@ -168,7 +164,7 @@ def questions(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     """Pairs of designs that the questions of 2002 set beside each other: median (dot) and worst cell (cross)."""
     ran = set(df["design"])
     parts = []
-    for design, other in QUESTIONS:
+    for design, other in dict.fromkeys(pair for question in QUESTIONS for pair in question.pairs):
         if {design, other} <= ran:
             cells = df.assign(ratio=analysis.paired(df, METRIC, other))
             usual, _ = analysis.population(cells)
@@ -263,9 +259,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figures"))
     parser.add_argument("--costs", help="cost model: a name or a file; default: the study's")
     asked = parser.parse_args()
-    logging.getLogger("matplotlib.font_manager").setLevel(
-        logging.ERROR
-    )  # mathematical fonts, which nothing here needs
+    # matplotlib misses mathematical fonts, which nothing here needs.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     mpl.rcParams["svg.hashsalt"] = "forkbench"  # the same file each time
     asked.out.mkdir(parents=True, exist_ok=True)
     df = opened(asked.dataset, asked.costs)

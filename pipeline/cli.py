@@ -21,7 +21,7 @@ from pipeline.compare_command import compare
 from pipeline.dataset_argument import DATASET
 from pipeline.dataset_commands import export, status, verify
 from pipeline.ending import FAILED, OUR_FAULT, REFUSED, exit_code_of
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusedError, unwritable
 from pipeline.footprints.command import footprints
 from pipeline.listing_commands import designs, populations, reference, tree, workloads
 from pipeline.run_command import run
@@ -146,8 +146,7 @@ def _write_report(
         page.parent.mkdir(parents=True, exist_ok=True)
         return write_report(dataset, page, costs=costs, searched=searched)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(f"{page}: cannot be written ({reason}); name another file with --out") from None
+        raise unwritable(page, error) from None
 
 
 @commands.command()

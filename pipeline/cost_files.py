@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import values, yaml_files, yaml_marks
-from pipeline.errors import Fault, RefusedError, StudyError
+from pipeline.errors import Fault, RefusedError, StudyError, unwritable
 from simcore.acts import ACT
 from simcore.costs import COST_MODELS, UNPRICED, Cost, CostModel
 
@@ -126,8 +126,7 @@ def save(path: Path, held: CostFile, heading: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(comment + yaml_marks.written(data), encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(f"{path}: cannot be written ({reason}); name another file with --out") from None
+        raise unwritable(path, error) from None
 
 
 def _entry(cost: Cost) -> dict[str, Any]:

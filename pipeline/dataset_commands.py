@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.dataset_argument import DATASET
-from pipeline.errors import RefusedError, counted, did_you_mean
+from pipeline.errors import RefusedError, counted, did_you_mean, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,5 +160,4 @@ def _write(out: Path, pieces: Iterable[str]) -> None:
         scratch.replace(out)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(f"{out}: cannot be written ({reason}); name another file with --out") from None
+        raise unwritable(out, error) from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from os import PathLike
 
 Path = tuple[str | int, ...]
 
@@ -136,3 +137,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+def unwritable(file: PathLike[str], error: OSError, option: str = "--out") -> RefusedError:
+    """Return the refusal of a file that cannot be written, which another name given with ``option`` may mend."""
+    reason = (error.strerror or str(error)).lower()
+    return RefusedError(f"{file}: cannot be written ({reason}); name another file with {option}")

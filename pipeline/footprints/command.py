@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import RefusedError, did_you_mean
+from pipeline.errors import RefusedError, did_you_mean, unwritable
 
 if TYPE_CHECKING:
     from simcore.workloads.footprints import Footprint
@@ -69,8 +69,7 @@ def _measure(out: Path | None) -> None:
     try:
         out.write_text(document(found, made_by), encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(f"{out}: cannot be written ({reason}); name another file with --out") from None
+        raise unwritable(out, error) from None
     click.echo(f"written: {out}")
 
 

@@ -265,8 +265,8 @@ class Digest:
 
     def generated_alone(self, column: str) -> bool:
         """Return whether something is varied in the generated trees of a study and not in its measured ones."""
-        if column in _SHAPES or "tree_measured" not in self.core.columns or column == WORKLOAD:
-            return column in _SHAPES
+        if "tree_measured" not in self.core.columns or column == WORKLOAD:
+            return False
         values = self.core.groupby("tree_measured")[column].nunique().to_dict()
         return values.get(True) == 1 and values.get(False, 0) > 1
 

@@ -107,11 +107,8 @@ QUESTIONS: tuple[Question, ...] = (
 
 
 MOST_TOLD = 4  # places told one by one
-_FORK_AND_EXEC = {
-    "fork_exec",
-    "fork_sh",
-    "shell",
-}  # workloads of nothing else; where a study has them, they are asked
+# Workloads of nothing else; where a study has them, they are asked.
+_FORK_AND_EXEC = {"fork_exec", "fork_sh", "shell"}
 _FIRST = (("phillips", "linux24"),)  # the first proposal beside the kernel that it was for
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import RefusedError
+from pipeline.errors import unwritable
 from pipeline.run_command import fleet_of, search_options
 from pipeline.study_options import load, study_argument
 
@@ -92,10 +92,7 @@ def _write(file: Path, facts: dict[str, Any]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         replace(file.parent, file.name, (json.dumps(found, indent=2) + "\n").encode())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RefusedError(
-            f"{file}: cannot be written ({reason}); name another file with --findings"
-        ) from None
+        raise unwritable(file, error, "--findings") from None
 
 
 def _teller(study: Study, *, quiet: bool) -> Callable[[str], None]:
