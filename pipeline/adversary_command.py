@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 BOUND = (
     "Worst within this bound: mappings stay as they are at the start, and processes touch, fork, vfork and exit. Memory "
-    "is short for tlb_reach alone, so that else no page comes back from swap, which costs every design alike. Exec, "
-    "munmap, mprotect and madvise are not in it; `forkbench search` looks among workloads that do them."
+    "is short for tlb_reach alone: a fault that besides has to bring its page back from swap is dearer, under every "
+    "design. Exec, munmap, mprotect and madvise are not in it either; `forkbench search` looks among workloads that do "
+    "them."
 )
 
 
@@ -40,26 +41,27 @@ BOUND = (
     help="Levels of page tables: 2 with tables of 4 entries, or 3 with tables of 2.",
 )  # fmt: skip
 def adversary(name: str | None, design: str | None, processes: int, levels: int) -> None:
-    """List the adversaries, or show one's argument and what it comes to beside the maximum of every short trace.
+    """List the adversaries and what each comes to beside the maximum of every short trace, or show one's argument too.
 
-    With --design the trace is told as a story, with what was tried.
+    With a name and --design the trace is told as a story, with what was tried. All of them under all designs take
+    minutes; rows appear as they are found.
     """
     from simcore.adversaries import ADVERSARIES
     from simcore.adversaries.proof import evidence
     from simcore.designs import DESIGNS
     from simcore.geometry import tiny_geometry
 
-    if name is None:
-        click.echo(_listed(ADVERSARIES.values()))
-        return
-    chosen = ADVERSARIES[known_name(name, ADVERSARIES, "adversary")]
+    every = tuple(ADVERSARIES.values())
+    tried = every if name is None else (ADVERSARIES[known_name(name, ADVERSARIES, "adversary")],)
     designs = DESIGNS if design is None else [known_name(design, DESIGNS, "design")]
     geometry = tiny_geometry(4 if levels == 2 else 2, levels)
-    click.echo(f"{chosen.name}: {chosen.meaning}\n\n{_wrapped(chosen.argument)}\n\n{_wrapped(BOUND)}\n")
+    opening = _listed(every) if name is None else _argued(tried[0])
+    click.echo(f"{opening}\n\n{_wrapped(BOUND)}\n")
     beaten = 0
     for index, each in enumerate(designs):
-        found = evidence(DESIGNS[each], (chosen,), processes, geometry)
-        click.echo(_told(chosen, DESIGNS[each], found) if design else _rows(found, heading=index == 0))
+        found = evidence(DESIGNS[each], tried, processes, geometry)
+        as_story = name is not None and design is not None
+        click.echo(_told(tried[0], DESIGNS[each], found) if as_story else _rows(found, heading=index == 0))
         beaten += sum(not one.proven for one in found)
     if beaten:
         click.echo(
@@ -83,7 +85,12 @@ def _listed(adversaries: Iterable[Adversary]) -> str:
             f"{each.name:<15}{each.meaning}",
             textwrap.indent(textwrap.fill(costs, WIDTH - 15), " " * 15),
         ]
-    return "\n".join([*lines, "", "forkbench adversary NAME shows the argument and the evidence"])
+    return "\n".join([*lines, "", "forkbench adversary NAME shows the argument"])
+
+
+def _argued(adversary: Adversary) -> str:
+    """Return what one adversary is and its argument."""
+    return f"{adversary.name}: {adversary.meaning}\n\n{_wrapped(adversary.argument)}"
 
 
 def _rows(found: list[Evidence], *, heading: bool) -> str:

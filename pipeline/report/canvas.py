@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
     from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis
 
     from pipeline.report.style import Look
 
@@ -84,6 +85,8 @@ class Group(NamedTuple):
         Inline SVG.
     numbers : DataFrame, optional
         What is drawn, as numbers.
+    details : str
+        What its marks are, and what else there is to know; may be empty.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Group(NamedTuple):
     reading: str
     panels: Sequence[Markup]
     numbers: pd.DataFrame | None = None
+    details: str = ""
 
 
 @contextmanager
@@ -174,12 +178,17 @@ def falling(
         )
         axes.step(us[sure:], height[sure:], where="post", linewidth=0.8, **look)
     axes.set(xscale="log", yscale="log", ylim=(bottom * 0.6, 1.3), xlim=ends)
-    low, high = ends
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=_DECADES))
+    decades(axes.xaxis)
     axes.yaxis.set_major_locator(LogLocator(numticks=_DECADES))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
     axes.minorticks_off()
+
+
+def decades(axis: XAxis) -> None:
+    """Name the decades of a logarithmic axis, and 2 and 5 between them where there is room, in plain numbers."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=_DECADES))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
 
 
 def thinned(data: pd.DataFrame) -> pd.DataFrame:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.compare import NO_DIFFERENCE
 from pipeline.intervals import LEVEL
 from pipeline.report.canvas import Group, panel
 from pipeline.report.judged import candidates
-from pipeline.report.style import INK, RULE
+from pipeline.report.style import INK, MUTED, RULE
 from pipeline.report.svg import inline
 from pipeline.report.users import over_listings, ratios
 from pipeline.report.words import factor, share, slug
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 _LIMIT = 1 + NO_DIFFERENCE
 _INCHES = 2.35
 _STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+Ratios = npt.NDArray[np.float64]
+
+
+class _Drawn(NamedTuple):
+    """What all panels are drawn from: ratios of each design, ascending; the ends of the scale; the floor's name."""
+
+    values: dict[str, Ratios]
+    ends: tuple[float, float]
+    floor: str | None
 
 
 def users_figure(digest: Digest) -> Group | None:
@@ -37,24 +46,30 @@ def users_figure(digest: Digest) -> Group | None:
         return None
     each = ratios(digest)
     judged = [name for name in candidates(digest) if name in found] or list(found)
+    floor = digest.floor if digest.floor in found and digest.floor not in judged else None
     values = {
-        name: np.sort(each.loc[each["design"] == name, "ratio"].to_numpy(np.float64)) for name in judged
+        name: np.sort(each.loc[each["design"] == name, "ratio"].to_numpy(np.float64))
+        for name in [*judged, *filter(None, [floor])]
     }
-    ends = _ends(values)
-    panels = [_panel(digest, name, found[name], (values[name], ends)) for name in judged]
+    drawn = _Drawn(values, _ends(values), floor)
+    panels = [_panel(digest, name, found[name], drawn) for name in judged]
     reading = (
         "Each step is one listing, a user: the curve's height is the share of users whose kernel time is at most so many "
-        f"times that of {digest.baseline}. Right of the upright line the design is dearer. The shaded part is as high as "
+        f"times that of {digest.baseline}."
+    )
+    thin = f" The thin grey curve is {digest.floor}, the floor." if floor is not None else ""
+    details = (
+        "Right of the upright line the design is dearer. The shaded part is as high as "
         f"the share of users that lose by more than {share(NO_DIFFERENCE)}, which stands beside it with its "
         f"{share(LEVEL)} interval, and as wide as what they lose. The dot is the median user, the bar through it its "
-        "interval. All panels share their scale."
+        f"interval.{thin} All panels share their scale."
     )
     numbers = each.rename(columns={"user": "listing", "value": "ns", "reference": "baseline_ns"})
     numbers = numbers.assign(loses=numbers["ratio"] > _LIMIT).drop(columns="difference")
-    return Group(f"users{digest.suffix}", f"Over users{digest.at}", reading, panels, numbers)
+    return Group(f"users{digest.suffix}", f"Over users{digest.at}", reading, panels, numbers, details)
 
 
-def _ends(values: dict[str, npt.NDArray[np.float64]]) -> tuple[float, float]:
+def _ends(values: dict[str, Ratios]) -> tuple[float, float]:
     """Return the scale of all panels: every ratio and what is called no difference."""
     low = min(1 - 2 * NO_DIFFERENCE, *(float(each[0]) for each in values.values()))
     high = max(1 + 2 * NO_DIFFERENCE, *(float(each[-1]) for each in values.values()))
@@ -62,12 +77,12 @@ def _ends(values: dict[str, npt.NDArray[np.float64]]) -> tuple[float, float]:
     return low - air, high + air
 
 
-def _panel(
-    digest: Digest, name: str, fare: Fare, drawn: tuple[npt.NDArray[np.float64], tuple[float, float]]
-) -> Markup:
-    """Draw the users of one design; ``drawn`` are their ratios, ascending, and the ends of the scale."""
-    values, (low, high) = drawn
+def _panel(digest: Digest, name: str, fare: Fare, drawn: _Drawn) -> Markup:
+    """Draw the users of one design."""
+    values, (low, high) = drawn.values[name], drawn.ends
     with panel(name, _INCHES) as (figure, axes):
+        if drawn.floor is not None:
+            _steps(axes, drawn.values[drawn.floor], drawn.ends, color=MUTED, linewidth=0.8)
         _curve(axes, values, digest.looks[name], (low, high))
         _median(axes, fare, digest.looks[name])
         said = _losers(fare)
@@ -85,7 +100,7 @@ def _panel(
         return inline(figure, slug(f"users {name}{digest.suffix}"), title, told)
 
 
-def _curve(axes: Axes, values: npt.NDArray[np.float64], look: Look, ends: tuple[float, float]) -> None:
+def _curve(axes: Axes, values: Ratios, look: Look, ends: tuple[float, float]) -> None:
     """Draw the share of values up to each, and shade what lies beyond the limit of a loss."""
     count = len(values)
     kept = int((values <= _LIMIT).sum())
@@ -95,9 +110,14 @@ def _curve(axes: Axes, values: npt.NDArray[np.float64], look: Look, ends: tuple[
         beyond = np.append(values[kept:], values[-1])
         axes.fill_betweenx(heights, _LIMIT, beyond, step="post", color=look.colour, alpha=0.3, linewidth=0)
     axes.axvline(1, color=INK, linewidth=0.9)
-    steps = np.concatenate([[ends[0]], values, [ends[1]]])
+    _steps(axes, values, ends, color=look.colour, linewidth=1.6)
+
+
+def _steps(axes: Axes, values: Ratios, ends: tuple[float, float], **looks: Any) -> None:
+    """Draw the share of values up to each, from one end of the scale to the other."""
+    count = len(values)
     reached = np.concatenate([[0.0], np.arange(1, count + 1) / count, [1.0]])
-    axes.step(steps, reached, where="post", color=look.colour, linewidth=1.6)
+    axes.step(np.concatenate([[ends[0]], values, [ends[1]]]), reached, where="post", **looks)
 
 
 def _median(axes: Axes, fare: Fare, look: Look) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.compare import NO_DIFFERENCE
-from pipeline.report.canvas import Group, legend_below, lines, marker_handle, panel, stacked
+from pipeline.report.canvas import Group, decades, legend_below, lines, marker_handle, panel, stacked
 from pipeline.report.digest import FEW_POINTS, WORKLOAD, plain
 from pipeline.report.families import OWN_COPY, Family, axis_table, families
 from pipeline.report.style import COPYING, INK, PAPER
@@ -38,6 +38,11 @@ PARTS: dict[str, tuple[tuple[str, ...], str]] = {
 ROW_INCHES = 0.27  # of a panel with one row per design
 TICKS = 5  # below a panel whose scale may need five digits
 _LETTERS_ABREAST = 40  # below a panel
+MARKS = (
+    "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the worst cell "
+    "of the sweep, and the thin line ends at the best one."
+)
+_FAR = 20  # times the least memory: beyond, what is little could not be told apart on a plain scale
 
 
 def key(digest: Digest) -> Group:
@@ -52,26 +57,24 @@ def key(digest: Digest) -> Group:
             )  # fmt: skip
             described = f"Line and marker of each design: {listed(names)}."
             panels.append(inline(figure, slug(f"key {heading}"), f"Key: {heading}", described))
-    reading = (
-        "Families follow what fork does. A dashed line with hollow markers keeps a pte_chain element for each pte; "
-        "in a family an equal hue stands for an equal mechanism."
-    )
-    return Group("key", "Key", reading, panels)
+    reading = "Families follow what fork does, and in a family an equal hue stands for an equal mechanism."
+    details = "A dashed line with hollow markers keeps a pte_chain element for each pte."
+    return Group("key", "Key", reading, panels, details=details)
 
 
 def standing(digest: Digest) -> Group | None:
     """Worst beside typical per design, against baseline and floor."""
-    reading = (
-        "Each row is a design; further left is cheaper, and the upright line is the design it is compared with. "
-        "The marker is the median over the typical cells, the thick bar holds their middle 80 %, the cross is the "
-        "worst cell of the sweep, and the thin line ends at the best one. Designs whose eager copy is not the baseline, "
-        "because they keep reverse mappings or fault otherwise, have a panel against that copy, if it ran."
+    reading = "Each row is a design; further left is cheaper, and the upright line is the design it is compared with."
+    details = (
+        f"{MARKS} Designs whose eager copy is not the baseline, because they keep reverse mappings or fault otherwise, "
+        "have a panel against that copy, if it ran."
     )
     panels = [_standing(digest, *compared) for compared in _comparisons(digest)]
     if not panels:
         return None
     numbers = _standing_numbers(digest)
-    return Group(f"standing{digest.suffix}", f"Worst beside typical{digest.at}", reading, panels, numbers)
+    heading = f"Worst beside typical{digest.at}"
+    return Group(f"standing{digest.suffix}", heading, reading, panels, numbers, details)
 
 
 def _standing_numbers(digest: Digest) -> pd.DataFrame:
@@ -183,14 +186,14 @@ def moves_with(digest: Digest, axis: Axis) -> Group:
     mixed = any(fam.against == OWN_COPY for fam in families(digest))
     copies = f"; “{OWN_COPY}” is, of the copying designs that ran, the one most like it" if mixed else ""
     along = f"{axis.meaning or axis.label}{', evenly spaced' if axis.crowded else ''}"
-    reading = (
-        f"Left to right: {along}. Up is dearer: kernel time a {digest.per} {unit}{copies}. "
+    reading = f"Left to right is {along}, and up is dearer."
+    details = (
+        f"Kernel time a {digest.per} is {unit}{copies}. "
         f"“Typical” is the median over the typical cells at each value{_instead(digest, axis)}, “worst” the highest of "
         "all cells at it; a family's two panels share their scale. Where lines coincide, the widest lies at the bottom."
     )
-    return Group(
-        f"axis-{slug(axis.column)}{digest.suffix}", f"With {axis.label}{digest.at}", reading, panels, numbers
-    )
+    name = f"axis-{slug(axis.column)}{digest.suffix}"
+    return Group(name, f"With {axis.label}{digest.at}", reading, panels, numbers, details)
 
 
 def _instead(digest: Digest, axis: Axis) -> str:
@@ -259,28 +262,32 @@ def memory(digest: Digest) -> Group:
     """Page-table memory: as allocated against as charged."""
     chosen, _ = digest.population
     medians = chosen.groupby("design")[["pgtable_bytes_max", "pgtable_charged_bytes_max"]].median() / 1024
-    reading = (
-        "Peak page-table memory, median over the typical cells. Filled: memory really allocated. Hollow: what the mms "
-        "are charged (VmPTE summed; the design says in whose a shared table counts, pgds count in none). "
-        "Where the two lie apart, accounting and memory disagree."
+    most = digest.df.groupby("design")["pgtable_bytes_max"].max() / 1024
+    medians = medians.assign(worst=most.loc[medians.index])
+    reading = "Each row is a design, and further left its page tables take less memory at their peak."
+    details = (
+        "Filled: memory really allocated, median over the typical cells. Hollow: what the mms are charged (VmPTE summed; "
+        "the design says in whose a shared table counts, pgds count in none); where the two lie apart, accounting and "
+        "memory disagree. Cross: the most that is allocated in any cell."
     )
     values = medians.to_dict("index")
     names = [name for name in digest.designs if name in values]
-    with panel("Peak page-table memory, typical", ROW_INCHES * len(names) + 0.95) as (figure, axes):
+    with panel("Peak page-table memory", ROW_INCHES * len(names) + 0.95) as (figure, axes):
         for row, name in enumerate(names):
-            allocated, charged = values[name].values()
+            allocated, charged, worst = values[name].values()
             colour = digest.looks[name].colour
             axes.plot([allocated, charged], [row, row], color=colour, linewidth=1)
+            axes.plot(worst, row, "x", color=colour, markersize=6, markeredgewidth=1.6, clip_on=False)
             axes.plot(
                 charged, row, "o", color=colour, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.3,
                 clip_on=False,
             )  # fmt: skip
             axes.plot(allocated, row, "o", color=colour, markersize=6, clip_on=False)
         name_rows(axes, names)
-        axes.set_xlim(0, 1.04 * max(max(found.values()) for found in values.values()) or 1)
-        axes.set_xlabel("KiB")
+        _scale_memory(axes, [each for found in values.values() for each in found.values()])
         said = [
-            f"{name}: {found['pgtable_bytes_max']:,.0f} KiB allocated, {found['pgtable_charged_bytes_max']:,.0f} charged"
+            f"{name}: {found['pgtable_bytes_max']:,.0f} KiB allocated, "
+            f"{found['pgtable_charged_bytes_max']:,.0f} charged, at worst {found['worst']:,.0f}"
             for name, found in values.items()
         ]
         drawn = inline(
@@ -290,7 +297,22 @@ def memory(digest: Digest) -> Group:
             f"{'; '.join(said)}.",
         )
     numbers = medians.loc[names].add_suffix("_kib").rename_axis("design").reset_index()
-    return Group(f"memory{digest.suffix}", f"Page-table memory{digest.at}", reading, [drawn], numbers)
+    heading = f"Page-table memory{digest.at}"
+    return Group(f"memory{digest.suffix}", heading, reading, [drawn], numbers, details)
+
+
+def _scale_memory(axes: Axes, values: list[float]) -> None:
+    """Scale the axis of memory from nothing on, or by its logarithm where little and much lie far apart."""
+    low, high = min(values), max(values)
+    if low > 0 and high > _FAR * low:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.3, high * 1.3)
+        decades(axes.xaxis)
+        axes.minorticks_off()
+        axes.set_xlabel("KiB, logarithmic")
+    else:
+        axes.set_xlim(0, 1.04 * high or 1)
+        axes.set_xlabel("KiB")
 
 
 def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | None) -> Group:
@@ -302,18 +324,16 @@ def where_time_goes(slices: Sequence[Digest], whole: Digest, trace_id: str | Non
     if trace_id is not None:
         there = whole.df[whole.df["trace_id"] == trace_id]
         panels.append(parts(whole, there, "The worst cell's trace", "parts-worst"))
-    reading = (
-        "Each bar is the kernel time of a design, split by the kind of event that spends it. Sharing shortens the part "
-        "called fork; look for what it adds to the others."
-    )
+    reading = "Each bar is the kernel time of a design, split by the kind of event that spends it."
+    details = "Sharing shortens the part called fork; look for what it adds to the others."
     if trace_id is not None:
-        reading += " The last panel shows all designs on the trace of the cell that the verdict calls worst."
+        details += " The last panel shows all designs on the trace of the cell that the verdict calls worst."
     numbers = pd.concat(
         [part_table(each, each.population[0]).assign(cells=f"typical{each.at}") for each in slices]
         + ([part_table(whole, there).assign(cells="the worst cell's trace")] if trace_id is not None else [])
     )
     numbers = numbers.rename_axis("design").reset_index().fillna(0.0)
-    return Group("parts", "Where the time goes", reading, panels, numbers)
+    return Group("parts", "Where the time goes", reading, panels, numbers, details)
 
 
 def parts(digest: Digest, cells: pd.DataFrame, title: str, name: str) -> Markup:

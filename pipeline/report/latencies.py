@@ -46,13 +46,15 @@ def tails(digest: Digest, event: str, name: str) -> Group | None:
     panels = [_panel(digest, tail, name, fam) for fam in _shown(digest) for tail in found]
     reading = (
         f"Each curve falls from all {name}s, at the top, to the slowest one: above a time on the horizontal axis, the "
-        f"height is the share of {name}s that take longer, both on logarithmic scales. Dot: median, diamond: p99, cross: "
-        f"the slowest. Where a curve is thin, fewer {name}s lie beyond than it takes to bound such a quantile."
+        f"height is the share of {name}s that take longer, both on logarithmic scales."
+    )
+    details = (
+        f"Dot: median, diamond: p99, cross: the slowest. Where a curve is thin, fewer {name}s lie beyond than it takes "
+        "to bound such a quantile."
     )
     numbers = pd.concat([_numbers(tail) for tail in found])
-    return Group(
-        f"tail-{name}{digest.suffix}", f"How long a {name} takes{digest.at}", reading, panels, numbers
-    )
+    heading = f"How long a {name} takes{digest.at}"
+    return Group(f"tail-{name}{digest.suffix}", heading, reading, panels, numbers, details)
 
 
 def _over_cells(digest: Digest, event: str) -> list[tuple[str, pd.DataFrame]]:

@@ -113,14 +113,17 @@ def _map(digest: Digest, pair: tuple[Axis, Axis]) -> Map:
     turned = analysis.crossings(found[found["design"].isin(shown)])
     also = f", then {listed(shown[1:])}, which change sides" if len(shown) > 1 else ""
     reading = (
-        f"Each field is a value of {x.label} and one of {y.label}, with kernel time as a multiple of {base}'s: the "
-        f"median of the cells there, and the worst of them. Blue is cheaper, orange dearer, blank within "
-        f"{100 * NO_DIFFERENCE:g} %; on the line the ratio is 1. First {shown[0]}, which does best on the typical "
-        f"cells{also}. {_told(turned, pair, shown)}"
+        f"Each field is a value of {x.label} and one of {y.label}, blue where the design takes less kernel time than "
+        f"{base}, orange where it takes more."
+    )
+    details = (
+        f"The number is its time as a multiple of {base}'s: the median of the cells there, and the worst of them; blank "
+        f"within {100 * NO_DIFFERENCE:g} %; on the line the ratio is 1. First {shown[0]}, which does best on the typical "
+        f"cells{also}. {_told(turned, pair, shown)}{_floor(digest, found)}"
     )
     name = f"map-{slug(x.column)}-{slug(y.column)}{digest.suffix}"
     numbers = found.rename(columns={"ratio": "typical", "high": "worst", "low": "best"})
-    figure = Group(name, where[0].upper() + where[1:], reading, panels, numbers)
+    figure = Group(name, where[0].upper() + where[1:], reading, panels, numbers, details)
     return Map(figure, _ratios(found, pair, digest), _crossings(turned, pair))
 
 
@@ -197,6 +200,15 @@ def _told(turned: pd.DataFrame, pair: tuple[Axis, Axis], shown: Sequence[str]) -
     if len(mine):
         return f"Where {shown[0]} crosses 1 stands in the table."
     return f"The median of {shown[0]} is nowhere on the other side."
+
+
+def _floor(digest: Digest, found: pd.DataFrame) -> str:
+    """Say between what the medians of the floor lie, if there is one."""
+    mine = found.loc[found["design"] == digest.floor, "ratio"]
+    if not len(mine):
+        return ""
+    ends = dict.fromkeys(factor(float(end)) for end in (mine.min(), mine.max()))
+    return f" {digest.floor}, the floor, has {' to '.join(ends)} there."
 
 
 def _panel(digest: Digest, mine: pd.DataFrame, pair: tuple[Axis, Axis], which: str) -> Markup:

@@ -10,10 +10,10 @@ import pandas as pd
 from pipeline import analysis
 from pipeline.intervals import FEWEST, LEVEL
 from pipeline.report.canvas import Group, panel
-from pipeline.report.figures import ROW_INCHES, name_rows, scale_ratios, standing_marks
+from pipeline.report.figures import MARKS, ROW_INCHES, name_rows, scale_ratios, standing_marks
 from pipeline.report.judged import champion, compared_designs, span, worst_standing
 from pipeline.report.slices import cells_at
-from pipeline.report.style import INK
+from pipeline.report.style import INK, MUTED
 from pipeline.report.svg import inline
 from pipeline.report.tables import Table
 from pipeline.report.typical import EXECS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markupsafe import Markup
+    from matplotlib.axes import Axes
 
     from pipeline.report.digest import Digest
     from pipeline.report.standings import Standing
@@ -50,12 +51,16 @@ class Found(NamedTuple):
         The second one.
     users : tuple of float or None
         Median over listings of the ratio, and its interval.
+    floor : float or None
+        What the study's floor has there, on the typical cells; None if it has none, if it is one of the two, or if
+        the other one shares: how far a floor lies says nothing of two ways to share.
     """
 
     place: str
     standing: Standing
     other: str
     users: tuple[float, float, float] | None
+    floor: float | None
 
 
 class Answer(NamedTuple):
@@ -153,8 +158,16 @@ def _found(question: Question, digest: Digest, parts: Sequence[Digest]) -> list[
         for design, other in question.pairs or _judged(question, part):
             standings = part.standings(other) if {design, other} <= set(digest.designs) else {}
             if design in standings and standings[design].ratio > 0:
-                found.append(Found(part.where, standings[design], other, _over_users(part, design, other)))
+                users = _over_users(part, design, other)
+                floor = None if other in digest.sharing else _floor(part, standings, {design, other})
+                found.append(Found(part.where, standings[design], other, users, floor))
     return found
+
+
+def _floor(part: Digest, standings: dict[str, Standing], compared: set[str]) -> float | None:
+    """Return what the floor has beside what is compared, if it is a third."""
+    found = standings.get(str(part.floor))
+    return found.ratio if found is not None and part.floor not in compared and found.ratio > 0 else None
 
 
 def _judged(question: Question, part: Digest) -> list[tuple[str, str]]:
@@ -261,12 +274,12 @@ def _figure(digest: Digest, number: int, question: Question, found: list[Found])
         if (mine[0].standing.design, other) in _FIRST:
             both = mine[0].standing.design
         panels.append(_panel(digest, (number, design or both), mine, named=not design))
-    reading = (
-        "A row is a place in the study; left of the upright line the first design is cheaper. Marker: median over the "
-        "typical cells; thick bar: their middle 80 %; cross: the worst cell; the thin line ends at the best one."
-    )
+    reading = "A row is a place in the study; left of the upright line the first design is cheaper."
+    details = MARKS
+    if any(each.floor is not None for each in found):
+        details += f" The grey tick is {digest.floor}, the floor, on the typical cells."
     numbers = pd.DataFrame([_numbers(each) for each in found])
-    return Group(f"question-{number}", question.asked, reading, panels, numbers)
+    return Group(f"question-{number}", question.asked, reading, panels, numbers, details)
 
 
 def _panel(digest: Digest, what: tuple[int, str], mine: list[Found], *, named: bool) -> Markup:
@@ -281,6 +294,7 @@ def _panel(digest: Digest, what: tuple[int, str], mine: list[Found], *, named: b
         axes.axvline(1, color=INK, linewidth=0.9)
         for row, each in zip(rows, mine, strict=True):
             standing_marks(axes, each.standing, digest.looks[each.standing.design], row)
+        _floors(axes, {row: each.floor for row, each in zip(rows, mine, strict=True) if each.floor})
         scale_ratios(axes)
         name_rows(axes, labels)
         axes.set_yticks(rows, labels)
@@ -288,6 +302,14 @@ def _panel(digest: Digest, what: tuple[int, str], mine: list[Found], *, named: b
         axes.set_xlabel(f"times {other}, on the same trace")
         said = "; ".join(_sentence(each).replace("`", "").removesuffix(".") for each in mine)
         return inline(figure, slug(f"question {number} {heading}"), f"{heading}, by place", f"{said}.")
+
+
+def _floors(axes: Axes, floors: dict[float, float]) -> None:
+    """Draw a tick at each row's floor, all of them as one line with gaps."""
+    gap = float("nan")
+    across = [end for ratio in floors.values() for end in (ratio, ratio, gap)]
+    down = [end for row in floors for end in (row - 0.28, row + 0.28, gap)]
+    axes.plot(across, down, color=MUTED, linewidth=1.6)
 
 
 def _label(found: Found, *, named: bool) -> str:
@@ -312,6 +334,7 @@ def _numbers(found: Found) -> dict[str, object]:
         "worst_cell": each.worst.cell_id,
         "best": each.best.ratio,
         "losing_cells": each.losing,
+        "floor": float("nan") if found.floor is None else found.floor,
         "median_user": median,
         "median_user_low": low,
         "median_user_high": high,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from traces import DEEP
 
 from pipeline import analysis
 from pipeline.plan import make_plan
 from pipeline.provenance import model_version, provenance
 from pipeline.report.words import factor
 from pipeline.study import load_study
-from pipeline.sweep import jobs_of
+from pipeline.sweep import jobs_of, run_study
 from pipeline.work import run_batch
 from pipeline.writer import Dataset
 
@@ -76,3 +79,34 @@ def test_page__its_worst_and_best_cells_replay_to_the_same_value(plan, page, tmp
     ratio = analysis.paired(df, "total_ns_per_fork", "mainline")
     found = dict(zip(df["cell_id"], ratio, strict=True))
     assert {cell: factor(found[cell]) for cell in said} == said
+
+
+@pytest.mark.skipif(not DEEP, reason="runs the whole study; run with HYPOTHESIS_PROFILE=deep")
+def test_docs__tell_of_users_what_the_study_gives(tmp_path):
+    """The script of the docs runs on a new run of the study, and prints the figures of their first table."""
+    study = load_study(ROOT / "configs" / "flagship.yaml")
+    assert not run_study(study, tmp_path / "data", 2, quiet=True).failures
+    command = [
+        sys.executable,
+        str(ROOT / "docs" / "flagship.py"),
+        str(tmp_path / "data"),
+        str(tmp_path / "drawn"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {each.name for each in (tmp_path / "drawn").iterdir()} == {"users.svg", "sizes.svg"}
+    printed = {}
+    for line in done.stdout.split("\n== ")[1].splitlines()[1:]:
+        printed[line.split()[0]] = _figures(line.replace("of 39 users", "").removeprefix(line.split()[0]))
+    told = 0
+    for row in ROOT.joinpath("docs", "flagship.md").read_text(encoding="utf-8").splitlines():
+        name = re.match(r"\| `(\w+)`", row)
+        if name and name[1] in JUDGED and row.count("|") == 8 and "the same" not in row:
+            told += 1
+            assert _figures("|".join(row.split("|")[2:6])) == printed[name[1]]
+    assert told == 3
+
+
+def _figures(text):
+    """Return the numbers of a text without their signs, sorted: prose says less and more."""
+    return sorted(float(each) for each in re.findall(r"\d+(?:\.\d+)?", text))

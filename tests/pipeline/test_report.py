@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,6 +19,8 @@ from report_datasets import make_dataset, make_part
 from pipeline.errors import DatasetError, RefusedError
 from pipeline.report.page import write_report
 from pipeline.report.tables import ACT_GROUPS
+from pipeline.study import load_study
+from pipeline.sweep import run_study
 from simcore.acts import ACTS
 from simcore.costs import PC_2002
 
@@ -249,6 +252,16 @@ def test_report__escapes_what_a_study_says(tmp_path):
     assert "alert" not in text.partition("<script>")[2]
     assert not [tag for tag, _, _ in page.elements if tag == "b"]
     assert " ".join(evil.split()) in page.text
+
+
+def test_report__shows_the_name_of_a_study_as_text(tmp_path):
+    """No study file may have such a name, but a dataset that others made can."""
+    make_dataset(tmp_path / "made", sweep={})
+    study = replace(load_study(tmp_path / "made" / "study.yaml"), name="<script>")
+    assert not run_study(study, tmp_path / "data", 0, quiet=True).failures
+    text, page = written(tmp_path / "data", tmp_path)
+    assert text.count("<script") == 1
+    assert page.text.count("<script>") >= 3  # heading, title, provenance
 
 
 DEGENERATE = {

@@ -152,7 +152,7 @@ def test_along__what_only_generated_trees_vary_is_shown_of_them_alone(tmp_path):
     ratio = ratio[ratio["design"] == "linus_pmd"].groupby("library_sharing")["ratio"]
     assert mine["typical"].to_dict() == pytest.approx(ratio.median().to_dict())
     assert mine["worst"].to_dict() == pytest.approx(ratio.max().to_dict())
-    assert "generated trees, which alone are swept" in figures.moves_with(digest, axis).reading
+    assert "generated trees, which alone are swept" in figures.moves_with(digest, axis).details
 
 
 @pytest.mark.parametrize(
