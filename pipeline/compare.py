@@ -6,12 +6,10 @@ carries no noise, so it needs no interval. What varies is the cell, and the user
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import pandas as pd
 
 from pipeline.errors import RefusedError, did_you_mean
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Below this a difference is called none: the assumed constants do not support a finer statement.
 NO_DIFFERENCE = 0.005
@@ -53,8 +51,16 @@ def reference(df: pd.DataFrame, metric: str, baseline: str) -> pd.Series[float]:
         raise RefusedError(
             f"metric: {metric!r} is not a column{near}; df.columns lists them; choose one that holds numbers"
         )
-    known = df[df["design"] == baseline].drop_duplicates("trace_id").set_index("trace_id")[metric]
-    return df["trace_id"].map(known.astype("float64"))
+    trace, _ = pd.factorize(df["trace_id"])
+    mine = np.flatnonzero(df["design"] == baseline)[
+        ::-1
+    ]  # of two rows on one trace the first is written last
+    known = np.full(
+        int(trace.max(initial=-1)) + 2, np.nan
+    )  # the last stands for rows without a trace, which are -1
+    known[trace[mine]] = df[metric].astype("float64").to_numpy()[mine]
+    known[-1] = np.nan
+    return pd.Series(known[trace], df.index, name="trace_id")
 
 
 def population(df: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -49,12 +49,15 @@ class Entries(NamedTuple):
 
     Parameters
     ----------
+    rows : int
+        How many rows there are.
     row, kind, times : int64 [v]
         Which row the vector belongs to, its index in EVENT_KINDS, how often it occurred.
     vector, act, n : int64 [e]
         Which vector, its act (index in ACTS), and how many of it; acts that are zero do not appear.
     """
 
+    rows: int
     row: IntArray
     kind: IntArray
     times: IntArray
@@ -63,14 +66,32 @@ class Entries(NamedTuple):
     n: IntArray
 
 
-def kind_totals(column: pa.ChunkedArray) -> list[tuple[IntArray, IntArray]]:
-    """Return the acts of each row by kind of event, some thousand rows at a time, in their order.
+def flattened(column: pa.ChunkedArray) -> Iterator[Entries]:
+    """Yield the vectors of a few thousand rows at a time, so that big datasets fit in memory."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), SLICE_ROWS):
+            yield _flatten(chunk.slice(start, SLICE_ROWS))
 
-    Each piece is what occurs in its rows, int64 [c], ascending, and how often in each row, int64 [c, rows]. What
-    occurs is kind * ``KIND_WIDTH`` + act (indices in EVENT_KINDS and ACTS); act len(ACTS) is the events themselves.
+
+def kind_totals(flat: Entries) -> tuple[IntArray, IntArray]:
+    """Return the acts of each row by kind of event: what occurs, int64 [c], ascending, and how often, int64 [c, rows].
+
+    What occurs is kind * ``KIND_WIDTH`` + act (indices in EVENT_KINDS and ACTS); act len(ACTS) is the events themselves.
     Of the several hundred combinations of kind and act few occur.
     """
-    return [_sum_by_kind(flat, len(chunk)) for chunk, flat in _slices(column)]
+    size = len(EVENT_KINDS) * KIND_WIDTH
+    own = flat.row * size + flat.kind * KIND_WIDTH
+    # A row's totals lie side by side, and what is large is changed in place: memory is what takes time here.
+    group = own[flat.vector]
+    group += flat.act
+    counts = flat.times.astype(np.float64)[flat.vector]
+    counts *= flat.n
+    # bincount adds floats; counts below 2**53 are exact in them.
+    totals = np.bincount(group, counts, minlength=flat.rows * size)
+    totals += np.bincount(own + len(ACTS), flat.times, minlength=flat.rows * size)
+    by_row = totals.reshape(flat.rows, size)
+    occurs = np.flatnonzero(by_row.any(axis=0))
+    return occurs, by_row[:, occurs].T.astype(np.int64, order="C")
 
 
 def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -> pd.DataFrame:
@@ -94,9 +115,9 @@ def vectors(source: Path | str | pa.Table, cells: Iterable[str] | None = None) -
         table = table.filter(pc.is_in(table["cell_id"], value_set=pa.array(list(cells), pa.string())))
     parts: list[dict[str, Any]] = []
     first = 0
-    for chunk, flat in _slices(table["vectors"]):
+    for flat in flattened(table["vectors"]):
         parts.append(_long(flat, first))
-        first += len(chunk)
+        first += flat.rows
     return _vector_frame(table, parts)
 
 
@@ -179,7 +200,7 @@ def timed(
 
 def _timed_rows(part: pa.Table, model: CostModel, event: str) -> pd.DataFrame:
     """Return what ``_timed`` does of some rows, without a column for each act: most acts of a vector are zero."""
-    row, _, ns, times = vector_times(part, model, kinds_of(event))
+    row, _, ns, times = vector_times(part, flattened(part["vectors"]), model, kinds_of(event))
     identity: pd.DataFrame = part.select(["cell_id", "design"]).to_pandas(use_threads=False)
     found = identity.take(row).reset_index(drop=True)
     return found.assign(ns=ns, times=times)
@@ -191,27 +212,35 @@ def kinds_of(event: str) -> list[int]:
 
 
 def vector_times(
-    part: pa.Table, model: CostModel, kinds: Sequence[int]
+    part: pa.Table, flats: Iterable[Entries], model: CostModel, kinds: Sequence[int]
 ) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
     """Return row (from 0), kind (index in EVENT_KINDS), ns and times of each vector of some kinds in some rows.
 
-    Acts are stored in the order of ACTS and added in it, so the times are those of ``priced``, to the last bit.
+    ``flats`` is what ``flattened`` gives of the rows. Acts are stored in the order of ACTS and added in it, so the times
+    are those of ``priced``, to the last bit.
     """
     identity: pd.DataFrame = part.select(["design"]).to_pandas(use_threads=False)
     identity.attrs = {OWN: _own_designs((part.schema.metadata or {}).get(STUDY_KEY.encode(), b"{}"))}
     kept = by_rmap(identity)
-    costs = np.stack([model.vector(rmap) for rmap in kept])
-    which: IntArray = np.zeros(len(identity), np.int64)
+    costs = np.maximum(np.stack([model.vector(rmap) for rmap in kept]), 0.0).ravel()
+    own: IntArray = np.zeros(len(identity), np.int64)  # where the costs of a row's design begin
     for number, mine in enumerate(kept.values()):
-        which[mine] = number
-    flat = _flatten(part["vectors"].combine_chunks())
-    wanted = np.isin(flat.kind, kinds)
-    mine = wanted[flat.vector]
-    vector, act, n = (np.cumsum(wanted) - 1)[flat.vector[mine]], flat.act[mine], flat.n[mine]
-    row, kind, times = flat.row[wanted], flat.kind[wanted], flat.times[wanted]
-    cost = np.maximum(costs[which[row[vector]], act], 0.0)
-    ns: FloatArray = np.bincount(vector, n * cost, minlength=len(row)).astype(np.float64)
-    return row, kind, ns, times
+        own[mine] = number * len(ACTS)
+    found: list[tuple[IntArray, IntArray, FloatArray, IntArray]] = []
+    first = 0
+    for flat in flats:
+        act = own[flat.row + first][flat.vector]
+        act += flat.act
+        cost = costs[act]
+        cost *= flat.n
+        ns: FloatArray = np.bincount(flat.vector, cost, minlength=len(flat.row)).astype(
+            np.float64, copy=False
+        )
+        wanted = np.isin(flat.kind, kinds)
+        found.append((flat.row[wanted] + first, flat.kind[wanted], ns[wanted], flat.times[wanted]))
+        first += flat.rows
+    rows, kind, times = (np.concatenate([each[at] for each in found]) for at in (0, 1, 3))
+    return rows, kind, np.concatenate([each[2] for each in found]), times
 
 
 @lru_cache(maxsize=8)
@@ -268,14 +297,6 @@ def weighted_quantiles(values: FloatArray, times: IntArray, q: Sequence[float]) 
     return [float(values[order[index]]) for index in found]
 
 
-def _slices(column: pa.ChunkedArray) -> Iterator[tuple[pa.ListArray, Entries]]:
-    """Yield the vectors of a few thousand rows at a time, so that big datasets fit in memory."""
-    for chunk in column.chunks:
-        for start in range(0, len(chunk), SLICE_ROWS):
-            part = chunk.slice(start, SLICE_ROWS)
-            yield part, _flatten(part)
-
-
 def _flatten(lists: pa.ListArray) -> Entries:
     """Return the vectors of an array of VECTOR_TYPE as flat numpy arrays."""
     structs = pc.list_flatten(lists)
@@ -283,6 +304,7 @@ def _flatten(lists: pa.ListArray) -> Entries:
     pairs = pc.list_flatten(acts)
     act, n = pairs.flatten()
     return Entries(
+        rows=len(lists),
         row=_ints(pc.list_parent_indices(lists)),
         kind=_numbered(event, EVENT_KINDS, "kind of event"),
         times=_ints(times),
@@ -310,21 +332,6 @@ def _numbered(names: pa.Array, known: tuple[str, ...], what: str) -> IntArray:
 def _ints(array: pa.Array) -> IntArray:
     """Return an arrow array of integers without nulls as int64."""
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _sum_by_kind(flat: Entries, rows: int) -> tuple[IntArray, IntArray]:
-    """Return what occurs and how often in each row, as ``kind_totals`` does of one piece."""
-    of_events = flat.kind * KIND_WIDTH + len(ACTS)
-    of_acts = (flat.kind * KIND_WIDTH)[flat.vector] + flat.act
-    size = len(EVENT_KINDS) * KIND_WIDTH
-    occurs = np.flatnonzero(np.bincount(of_acts, minlength=size) + np.bincount(of_events, minlength=size))
-    place = np.zeros(size, np.int64)
-    place[occurs] = np.arange(len(occurs)) * rows
-    group = np.concatenate([place[of_acts] + flat.row[flat.vector], place[of_events] + flat.row])
-    counts = np.concatenate([flat.n * flat.times[flat.vector], flat.times])
-    # bincount adds floats; counts below 2**53 are exact in them.
-    totals = np.bincount(group, counts, minlength=len(occurs) * rows)
-    return occurs, totals.astype(np.int64).reshape(len(occurs), rows)
 
 
 def _long(flat: Entries, first: int) -> dict[str, Any]:

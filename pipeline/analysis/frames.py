@@ -22,18 +22,18 @@ import pyarrow as pa
 
 from pipeline import store
 from pipeline.errors import DatasetError
-from pipeline.latency import KIND_WIDTH, kind_totals
+from pipeline.latency import KIND_WIDTH, flattened, kind_totals
 from pipeline.prices import OWN, cost_model, priced_rows
 from pipeline.schema import PROVENANCE_KEY, STUDY_KEY
 from simcore.acts import ACT, ACTS, EVENT_KINDS
 from simcore.workloads.shape import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
-    from pipeline.latency import IntArray
+    from pipeline.latency import Entries, IntArray
     from pipeline.places import Where
     from simcore.costs import CostModel
 
@@ -77,9 +77,27 @@ def load(path: Where) -> pd.DataFrame:
     return frame_of(store.pieces(path), planned=len(store.read_plan(path).cells))
 
 
-def frame_of(tables: Iterable[pa.Table], planned: int) -> pd.DataFrame:
-    """Return what ``load`` returns, from the rows that ``store.pieces`` gave and the number of planned cells."""
-    frame, known = _tidied(tables)
+def frame_of(
+    tables: Iterable[pa.Table],
+    planned: int,
+    *,
+    model: CostModel | str | None = None,
+    watch: Callable[[pa.Table, list[Entries]], None] | None = None,
+) -> pd.DataFrame:
+    """Return what ``load`` returns, from the rows that ``store.pieces`` gave and the number of planned cells.
+
+    Parameters
+    ----------
+    tables : iterable of pyarrow.Table
+        The rows, piece by piece.
+    planned : int
+        Number of planned cells.
+    model : CostModel or str, optional
+        What an act costs, if not what the study says.
+    watch : callable, optional
+        Is given each piece with its vectors flat, once: to flatten them is most of the work.
+    """
+    frame, known = _tidied(tables, watch)
     study = json.loads(known[STUDY_KEY.encode()])
     frame.attrs |= {key: study[key] for key in _STUDY_FACTS}
     frame.attrs |= {
@@ -89,7 +107,7 @@ def frame_of(tables: Iterable[pa.Table], planned: int) -> pd.DataFrame:
         "complete": len(frame) == planned,
         "provenance": json.loads(known[PROVENANCE_KEY.encode()]),
     }
-    return recost(frame, str(study["costs"]))
+    return recost(frame, model or str(study["costs"]))
 
 
 def _workloads(study: dict[str, Any]) -> list[str]:
@@ -102,11 +120,16 @@ def tidy(table: pa.Table) -> pd.DataFrame:
     return _tidied([table])[0]
 
 
-def _tidied(tables: Iterable[pa.Table]) -> tuple[pd.DataFrame, dict[bytes, bytes]]:
+def _tidied(
+    tables: Iterable[pa.Table], watch: Callable[[pa.Table, list[Entries]], None] | None = None
+) -> tuple[pd.DataFrame, dict[bytes, bytes]]:
     """Return rows that come in one table or several as ``tidy`` does, and what the tables say of themselves."""
     totals, plains = [], []
     for table in tables:
-        totals += kind_totals(table["vectors"])
+        flats = list(flattened(table["vectors"]))
+        totals += [kind_totals(flat) for flat in flats]
+        if watch is not None:
+            watch(table, flats)
         plains.append(table.drop_columns(["vectors"]))
     whole = pa.concat_tables(plains)
     plain: pd.DataFrame = whole.to_pandas(use_threads=False)

@@ -15,6 +15,7 @@ from pipeline.latency import kinds_of, vector_times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.latency import Entries
     from simcore.costs import CostModel
 
 IntArray = npt.NDArray[np.int64]
@@ -67,11 +68,11 @@ class Timing:
         self._designs: list[pa.ChunkedArray] = []
         self._rows = 0
 
-    def add(self, table: pa.Table) -> None:
-        """Take the next rows."""
+    def add(self, table: pa.Table, flats: Sequence[Entries]) -> None:
+        """Take the next rows, and what ``latency.flattened`` gives of them."""
         if not len(table):
             return
-        row, kind, ns, times = vector_times(table, self._model, self._wanted)
+        row, kind, ns, times = vector_times(table, flats, self._model, self._wanted)
         self._pieces.append((row + self._rows, kind, ns, times))
         self._designs += table["design"].chunks
         self._rows += len(table)

@@ -100,19 +100,17 @@ def read_digest(dataset: Where, costs: CostModel | str | None) -> Digest:
 
     def passing() -> Iterator[pa.Table]:
         for table in store.pieces(dataset):
-            timing.add(table)
             if known is None:
                 hashed.add(table)
             yield table
 
-    df = analysis.frame_of(passing(), planned=len(plan.cells))
+    df = analysis.frame_of(passing(), planned=len(plan.cells), model=model, watch=timing.add)
     if not len(df):
         raise DatasetError(f"{dataset}: holds no row yet; a report needs at least one; run the study first")
     if known is not None and not df.attrs["complete"]:  # parts were lost since
         known = rows.checksum(store.read(dataset))
-    recosted = analysis.recost(df, model)
-    recosted.attrs = {name: _settled(fact) for name, fact in recosted.attrs.items()}
-    return Digest(recosted, timing.found(), model, checksum=known or hashed.digest())
+    df.attrs = {name: _settled(fact) for name, fact in df.attrs.items()}
+    return Digest(df, timing.found(), model, checksum=known or hashed.digest())
 
 
 class _Settled(dict[str, Any]):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import latency
 from pipeline.errors import DatasetError, RefusedError
-from pipeline.latency import KIND_WIDTH, kind_totals, vectors, weighted_quantiles
+from pipeline.latency import KIND_WIDTH, flattened, kind_totals, vectors, weighted_quantiles
 from pipeline.prices import cost_model, priced
 from pipeline.schema import VECTOR_TYPE
 from simcore.acts import ACT, ACTS, EVENT_KINDS
@@ -102,7 +102,7 @@ def test_kind_totals__multiply_and_add(monkeypatch, rows):
     """Totals by kind are times x acts, whatever the size of the slices in which rows are taken."""
     monkeypatch.setattr(latency, "SLICE_ROWS", rows)
     totals = np.zeros((len(EVENT_KINDS) * KIND_WIDTH, len(ROWS)), np.int64)
-    pieces = kind_totals(ROWS["vectors"])
+    pieces = [kind_totals(flat) for flat in flattened(ROWS["vectors"])]
     first = 0
     for occurs, counts in pieces:
         assert counts.any(axis=1).all()

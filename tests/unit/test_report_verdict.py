@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from pipeline.latency import flattened
 from pipeline.report.digest import EVENTS, Digest
 from pipeline.report.event_times import Timing
 from pipeline.report.judged import champion
@@ -55,7 +56,7 @@ def digest(times, *, assumed=None, faults=None, **facts):
         }
     )
     timing = Timing(PC_2002, EVENTS)
-    timing.add(table)
+    timing.add(table, list(flattened(table["vectors"])))
     return Digest(df, timing.found(), PC_2002)
 
 
