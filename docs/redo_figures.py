@@ -2,6 +2,11 @@
 
 Of each figure two files are written: NAME.svg, and NAME.csv with every number that it shows. Each function here makes one
 figure: the first lines are the analysis, the others draw. docs/analysis.md tells what the columns are.
+
+A report draws some figures for several selections of cells, along each axis, or against another eager copy than the
+baseline. Those come from --where, --along, --map and --baseline:
+
+python docs/redo_figures.py results/flagship --where 'workload == "snapshot" and anon_pages == 4000' --along exec_ratio
 """
 
 from __future__ import annotations
@@ -14,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from pipeline import analysis, store
@@ -79,7 +86,9 @@ def tails_of_faults(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
 
 def _tail(df: pd.DataFrame, axes: Axes, event: str) -> pd.DataFrame:
     """Draw a tail as far as it is supported."""
-    found = analysis.tail(store.read(df.attrs["dataset"]), df.attrs["costs"], event)
+    table = store.read(df.attrs["dataset"])
+    mine = pc.is_in(table["cell_id"], value_set=pa.array(df["cell_id"], pa.string()))
+    found = analysis.tail(table.filter(mine), df.attrs["costs"], event)
     highest = found["design"].map(found.attrs["highest"])
     shown = found[found["ccdf"] >= 1 - highest - 1e-12]
     for design, mine in shown.groupby("design", sort=False):
@@ -90,16 +99,18 @@ def _tail(df: pd.DataFrame, axes: Axes, event: str) -> pd.DataFrame:
 
 def crossover(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     """Median ratio of the cheapest design over two axes; blue: it wins, red: it loses. CSV: all, crossings."""
+    asked = df.attrs["map"]
     found = [
         (workload, *pair)
         for workload, names in _swept(df).items()
-        for pair in (*MAPS, tuple(names[-2:]))
+        for pair in ((asked,) if asked else (*MAPS, tuple(names[-2:])))
         if len(pair) == 2 and set(pair) <= set(names)
     ]
     if not found:
         names = sorted({name for mine in _swept(df).values() for name in mine})
         raise RefusedError(
-            f"crossover: no workload sweeps two numbers, only {', '.join(names) or 'none'}; a map needs two"
+            f"crossover: no workload sweeps {' and '.join(asked or ['two numbers'])}, only {', '.join(names) or 'none'}; "
+            "a map needs two; name two with --map"
         )
     workload, x, y = found[0]
     df = df[df["workload"] == workload]
@@ -140,16 +151,23 @@ def _swept(df: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def along(df: pd.DataFrame, axes: Axes) -> pd.DataFrame:
-    """Median ratio (line) along the number that moves it most. CSV: along every number, with the worst cell's ratio."""
+    """Median ratio (line) along the number that moves it most, or along --along. CSV: along all of them, and the worst.
+
+    A report draws the shape of trees of generated ones alone: --where '~tree_measured'.
+    """
     df = df.assign(ratio=analysis.paired(df, METRIC, df.attrs["baseline"]))
     parts = []
     for workload, names in _swept(df).items():
         mine = df[df["workload"] == workload]
         for name in names:
-            found = mine.groupby(["design", name])["ratio"].agg(typical="median", worst="max").reset_index()
+            usual = analysis.population(mine)[0].groupby(["design", name])["ratio"].median()
+            worst = mine.groupby(["design", name])["ratio"].max()
+            found = pd.DataFrame({"typical": usual, "worst": worst}).dropna().reset_index()
             parts.append(found.rename(columns={name: "value"}).assign(workload=workload, axis=name))
+    asked = df.attrs["along"]
+    parts = [part for part in parts if asked in (None, part["axis"].iloc[0])]
     if not parts:
-        raise RefusedError("along: the study sweeps no number; a line needs two of its values")
+        raise RefusedError(f"along: no workload sweeps {asked or 'a number'}; a line needs two of its values")
     shown = pd.concat(parts)[["workload", "axis", "value", "design", "typical", "worst"]]
     reach = shown.groupby(["workload", "axis", "design"])["typical"].agg(lambda of: of.max() - of.min())
     distances: dict[Any, float] = reach.groupby(["workload", "axis"]).mean().to_dict()
@@ -234,12 +252,20 @@ FIGURES: dict[str, Callable[[pd.DataFrame, Axes], pd.DataFrame]] = {
 }  # fmt: skip
 
 
-def opened(dataset: Path, costs: str | None = None) -> pd.DataFrame:
-    """Return a dataset as a frame that knows where it lies."""
+def opened(
+    dataset: Path | str, costs: str | None = None, where: str | None = None, baseline: str | None = None
+) -> pd.DataFrame:
+    """Return a dataset, or the cells for which an expression of pandas holds, as a frame that knows where it lies."""
     df = analysis.load(dataset)
     df = df if costs is None else analysis.recost(df, costs)
-    df.attrs |= {"dataset": str(dataset), "costs": costs or df.attrs["costs"]}
-    return df
+    df.attrs |= {"dataset": str(dataset), "costs": costs or df.attrs["costs"], "along": None, "map": None}
+    df.attrs["baseline"] = baseline or df.attrs["baseline"]
+    chosen = df if where is None else df.query(where)
+    if not len(chosen):
+        raise RefusedError(
+            f"--where: no cell has {where}; df.columns lists what can be asked for; ask for less"
+        )
+    return chosen
 
 
 def redo(df: pd.DataFrame, name: str) -> tuple[Figure, pd.DataFrame]:
@@ -258,12 +284,21 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--out", type=Path, default=Path("figures"))
     parser.add_argument("--costs", help="cost model: a name or a file; default: the study's")
+    parser.add_argument("--where", help="only cells for which this expression of pandas holds")
+    parser.add_argument("--baseline", help="design to compare with; default: the study's baseline")
+    parser.add_argument(
+        "--along", metavar="AXIS", help="the line's axis; default: the number that moves most"
+    )
+    parser.add_argument(
+        "--map", metavar=("X", "Y"), nargs=2, help="the map's axes; default: those of a report"
+    )
     asked = parser.parse_args()
     # matplotlib misses mathematical fonts, which nothing here needs.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     mpl.rcParams["svg.hashsalt"] = "forkbench"  # the same file each time
     asked.out.mkdir(parents=True, exist_ok=True)
-    df = opened(asked.dataset, asked.costs)
+    df = opened(asked.dataset, asked.costs, asked.where, asked.baseline)
+    df.attrs |= {"along": asked.along, "map": asked.map}
     for name in FIGURES:
         try:
             figure, numbers = redo(df, name)
