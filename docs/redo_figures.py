@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from pipeline import analysis, store
-from pipeline.errors import RefusedError
+from pipeline.errors import DatasetError, RefusedError
 from pipeline.report.questions import QUESTIONS
 
 if TYPE_CHECKING:
@@ -260,7 +260,12 @@ def opened(
     df = df if costs is None else analysis.recost(df, costs)
     df.attrs |= {"dataset": str(dataset), "costs": costs or df.attrs["costs"], "along": None, "map": None}
     df.attrs["baseline"] = baseline or df.attrs["baseline"]
-    chosen = df if where is None else df.query(where)
+    try:
+        chosen = df if where is None else df.query(where)
+    except Exception as why:  # whatever pandas raises of an expression
+        raise RefusedError(
+            f"--where: {where}: {why}; write it as for DataFrame.query, as in workload == 'tree'"
+        ) from why
     if not len(chosen):
         raise RefusedError(
             f"--where: no cell has {where}; df.columns lists what can be asked for; ask for less"
@@ -297,7 +302,10 @@ def main() -> None:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     mpl.rcParams["svg.hashsalt"] = "forkbench"  # the same file each time
     asked.out.mkdir(parents=True, exist_ok=True)
-    df = opened(asked.dataset, asked.costs, asked.where, asked.baseline)
+    try:
+        df = opened(asked.dataset, asked.costs, asked.where, asked.baseline)
+    except (DatasetError, RefusedError) as why:
+        parser.error(str(why))
     df.attrs |= {"along": asked.along, "map": asked.map}
     for name in FIGURES:
         try:
