@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 JOBS ?= 2
+# Some deep tests do little but wait for workers that were killed: one process more than there are processors.
+DEEP_JOBS ?= 3
 STUDY ?= phillips-2002
 
 .PHONY: demo flagship test test-deep test-faults mutants test-browser check bench bench-engine bench-scaling bench-pipeline clean
@@ -26,7 +28,7 @@ test: .venv/installed-tests
 	$(BIN)/python -m pytest -q --dist worksteal -n $(JOBS)
 
 test-deep: .venv/installed-tests
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS)
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q --dist worksteal -n $(DEEP_JOBS)
 	FORKBENCH_JIT=0 $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS) tests/scenarios
 	FORKBENCH_BOUNDSCHECK=1 $(BIN)/python -m pytest -q --dist worksteal -n $(JOBS) tests/scenarios tests/differential tests/laws
 

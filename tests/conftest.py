@@ -13,6 +13,26 @@ settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True
 settings.register_profile("deep", deadline=None, print_blob=True, max_examples=1_200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
+
+class AtOnce:
+    """Tells a failure when it happens: at the end of a run of an hour is late, and a run that is stopped has no end."""
+
+    def __init__(self, config):
+        self._config = config
+
+    def pytest_runtest_logreport(self, report):
+        """Print why a test failed."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")  # processes of xdist have none
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\n{report.nodeid}\n{report.longreprtext}")
+
+
+def pytest_configure(config):
+    """Let the deep run tell failures at once."""
+    if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
+        config.pluginmanager.register(AtOnce(config))
+
+
 FAULTS = "faults"  # the property of a test in which it tells what became of the faults that it injected
 
 
