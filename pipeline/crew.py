@@ -77,6 +77,7 @@ class Crew:
         self.threads = 1
         self._checked: set[str] = set()
         self._looked = float("-inf")
+        self._releasing: threading.Thread | None = None
         self.present: list[str] = []
 
     def muster(self) -> None:
@@ -135,6 +136,39 @@ class Crew:
         asking.start()
         asking.join(_ANSWER_SECONDS if seconds is None else seconds)
         return dict(told)
+
+    def release(self) -> None:
+        """Let client, scheduler and workers send what they hold back; returns at once.
+
+        Dask gathers messages until a time of day that is some milliseconds away. Where the clock is set back meanwhile,
+        they lie there until it comes to that time again: workers have nothing to do, and nobody is told.
+        """
+
+        def send_now(stream: Any) -> None:
+            stream.next_deadline = None
+            stream.waker.set()
+
+        def of_scheduler(
+            dask_scheduler: Any,
+        ) -> None:  # in here, so that it travels to where forkbench may be missing
+            for stream in (*dask_scheduler.stream_comms.values(), *dask_scheduler.client_comms.values()):
+                send_now(stream)
+
+        def of_worker(dask_worker: Any) -> None:
+            send_now(dask_worker.batched_stream)
+
+        def release() -> None:
+            # Where it cannot be done, say in another version of Dask, the run is no worse off than without.
+            with suppress(Exception):
+                self.client.run_on_scheduler(of_scheduler)
+            with suppress(Exception):
+                self.client.loop.add_callback(send_now, self.client.scheduler_comm)
+            with suppress(Exception):
+                self.client.run(of_worker, on_error="ignore")
+
+        if self._releasing is None or not self._releasing.is_alive():
+            self._releasing = threading.Thread(target=release, daemon=True)
+            self._releasing.start()
 
     def _check(self, addresses: list[str]) -> None:
         """Refuse workers that would not do as the driver does."""

@@ -40,6 +40,7 @@ OVERTIME = "forkbench-overtime"  # topic of the events by which workers tell of 
 _FETCH_SECONDS = 5.0  # for a finished batch to come from its worker, which takes milliseconds
 _FETCH_TRIES = 6
 _TICK_SECONDS = 0.5
+_HELD_SECONDS = 10.0  # without a batch coming back; then Dask may hold messages back
 _TELL_SECONDS = 0.5  # for an event to leave the worker before it ends
 _TOLD_CELLS = 3
 
@@ -110,7 +111,7 @@ class _Sweep:
         self._jobs_done = 0
         self._submitted = 0
         self._lost = 0
-        self._seen = self._manned = self._told = time.monotonic()
+        self._seen = self._manned = self._told = self._released = time.monotonic()
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Keep the window full until nothing is left, or until told to stop."""
@@ -236,6 +237,9 @@ class _Sweep:
                 f"there has been no worker for {self._crew.patience:.0f} s; the machine may be out of memory or "
                 f"processes, or the scheduler is gone; {RESUME}, perhaps with fewer --workers"
             )
+        if now - max(self._seen, self._released) > _HELD_SECONDS:
+            self._released = now
+            self._crew.release()
         silent = now - max(self._seen, self._told)
         if now - self._seen > max(STALLED_SECONDS, 2 * (self._timeout or 0.0)):
             raise ClusterError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from queue import Empty
 
 import pytest
-from distributed import KilledWorker
+from distributed import Client as DaskClient
+from distributed import KilledWorker, LocalCluster
 
 from pipeline import fanout
 from pipeline.crew import NO_WORKER_SECONDS
@@ -241,3 +243,44 @@ def test_no_worker__is_given_up_after_a_while(monkeypatch):
     with pytest.raises(ClusterError, match=f"no worker for {NO_WORKER_SECONDS:.0f} s"):
         swept(client, jobs(3))
     assert now > NO_WORKER_SECONDS
+
+
+def hold_back(dask_scheduler):
+    """Do what a clock does that is set back by a day: what is to be sent next has to wait until tomorrow."""
+    for stream in dask_scheduler.stream_comms.values():
+        stream.next_deadline = time.time() + 86_400
+
+
+def test_release__sends_what_dask_holds_back():
+    """A task that the scheduler keeps to itself runs as soon as the crew lets everybody send."""
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        DaskClient(cluster, set_as_default=False) as client,
+    ):
+        client.run_on_scheduler(hold_back)
+        future = client.submit(abs, -1)
+        with pytest.raises(TimeoutError):
+            future.result(timeout=1)
+        fanout.Crew(client, fanout.Nobody()).release()
+        assert future.result(timeout=30) == 1
+
+
+def test_silence__lets_everybody_send(monkeypatch):
+    """Nothing comes back for a while: the crew is told to, once in so many seconds."""
+    released, futures = [], []
+
+    class Silent(Future):
+        def add_done_callback(self, landed):
+            futures.append((self, landed))
+
+    def release(_crew):
+        released.append(time.monotonic())
+        if len(released) == 2:
+            future, landed = futures.pop()
+            landed(future)
+
+    monkeypatch.setattr(fanout, "_HELD_SECONDS", 0.2)
+    monkeypatch.setattr(fanout, "_TICK_SECONDS", 0.05)
+    monkeypatch.setattr(fanout.Crew, "release", release)
+    assert swept(Client(lambda batch: Silent(batch, "finished")), jobs(1), workers=1)[0] == ids(jobs(1))
+    assert released[1] - released[0] > 0.2
