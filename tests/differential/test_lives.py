@@ -65,5 +65,5 @@ def test_what_others_may_change__is_never_counted(design, kind, reclaims, counts
 @pytest.mark.parametrize("design", ALL)
 def test_long_habits__are_counted_as_they_are_done(design):
     """Few deviations, few looks: mms stay unbuilt for long."""
-    recipe = Habits(list(ALL).index(design), 15_000 if DEEP else 2_000, deviations=1)
+    recipe = Habits(list(ALL).index(design), 15_000 if DEEP else 1_200, deviations=1)
     assert_lockstep(recipe.build(), ALL[design], WIDE, every=1_000, recipe=recipe)

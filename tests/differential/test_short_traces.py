@@ -39,7 +39,7 @@ def test_traces_of_four_events__are_equal(design):
 @pytest.mark.parametrize("design", ALL)
 def test_traces_of_two_events__are_equal_told_from_the_beginning(design):
     """As the tree is one trace, which knows all events to come, some are told by themselves too."""
-    chosen = random.Random(design).sample(range(len(ALPHABET) ** 2), 700 if DEEP else 60)
+    chosen = random.Random(design).sample(range(len(ALPHABET) ** 2), 700 if DEEP else 30)
     for number in chosen:
         told_alone(design, Short(divmod(number, len(ALPHABET))))
 

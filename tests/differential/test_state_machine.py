@@ -118,7 +118,7 @@ class Machines(RuleBasedStateMachine):
 @pytest.mark.parametrize("design", ALL)
 def test_state_machine__engine_equals_oracle(design):
     """Whatever story Hypothesis tells, both machines agree; enough stories unshare a table."""
-    wanted = 320 if DEEP else 40 if design in DESIGNS else 30
+    wanted = 320 if DEEP else 25 if design in DESIGNS else 15
     stories: list[bool] = []
     machine = type("Machines", (Machines,), {"design": ALL[design], "stories": stories})
     run_state_machine_as_test(

@@ -4,7 +4,7 @@ Each write stamps its page with the task and the number of its write; the oracle
 tests all designs, also those not yet invented.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import pytest
 from hypothesis import given, settings
@@ -92,13 +92,18 @@ def test_finding__is_met_by_chance(design):
 @pytest.mark.parametrize("design", DESIGNS)
 def test_reads__see_the_same_for_every_short_trace(design):
     """All traces of two events from the alphabet; then what every task would read in each of its pages."""
+    assert read_after_short_traces(design) == read_after_short_traces("linux24")
+
+
+@lru_cache(maxsize=2)
+def read_after_short_traces(design):
+    """Return for every trace of two events what was read, and what every task would read in each of its pages."""
+    found = []
     for trace in all_traces(2):
-        first = start(trace, DESIGNS[design], tiny_geometry(), "oracle")
-        other = start(trace, DESIGNS["linux24"], tiny_geometry(), "oracle")
-        advance(first, len(trace))
-        advance(other, len(trace))
-        assert first.seen == other.seen
-        assert contents(first) == contents(other)
+        oracle = start(trace, DESIGNS[design], tiny_geometry(), "oracle")
+        advance(oracle, len(trace))
+        found.append((oracle.seen, contents(oracle)))
+    return found
 
 
 def contents(oracle):
