@@ -31,7 +31,7 @@ QUICK = ("cell out of memory", "worker of another version", "worker retired", "c
 def test_fault_on_disk_or_in_store__costs_nothing_that_was_stored(tmp_path, record_property, name):
     """Each fault happened; no row is lost or twice, every cell is accounted for, the checksum is the undisturbed one."""
     for _, told, _ in fault_kinds.injected({name: ALONE[name]}, tmp_path, FACTOR):
-        harmless(told)
+        harmless(told, name)
         record_property(FAULTS, (name, told[:6]))
 
 
@@ -40,7 +40,7 @@ def test_quick_faults_of_the_cluster__cost_nothing_but_time(tmp_path, record_pro
     """The same on a cluster of two workers, kind after kind."""
     kinds = {name: fault_kinds.ON_THE_CLUSTER[name] for name in QUICK}
     for name, told, _ in fault_kinds.injected(kinds, tmp_path, FACTOR):
-        harmless(told)
+        harmless(told, name)
         record_property(FAULTS, (name, told[:6]))
 
 
@@ -57,17 +57,17 @@ def test_faults_of_the_cluster__cost_nothing_but_time(tmp_path, record_property)
     kinds = fault_kinds.ON_THE_CLUSTER
     happened = {name: told for name, told, _ in fault_kinds.injected(kinds, tmp_path, FACTOR)}
     for name, told in happened.items():
-        harmless(told)
+        harmless(told, name)
         record_property(FAULTS, (name, told[:6]))
         if name.startswith("worker killed"):
             assert told.executions <= 1.05 * told.cells
 
 
-def harmless(told):
+def harmless(told, name):
     """Assert that faults happened and did no harm."""
-    assert told.injected > 0
-    assert told.happened == told.injected
-    assert (told.lost, told.duplicates, told.unaccounted, told.hangs) == (0, 0, 0, 0)
+    assert told.injected > 0, name
+    assert told.happened == told.injected, name
+    assert (told.lost, told.duplicates, told.unaccounted, told.hangs) == (0, 0, 0, 0), name
 
 
 class Killer(threading.Thread):
