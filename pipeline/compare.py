@@ -52,12 +52,10 @@ def reference(df: pd.DataFrame, metric: str, baseline: str) -> pd.Series[float]:
             f"metric: {metric!r} is not a column{near}; df.columns lists them; choose one that holds numbers"
         )
     trace, _ = pd.factorize(df["trace_id"])
-    mine = np.flatnonzero(df["design"] == baseline)[
-        ::-1
-    ]  # of two rows on one trace the first is written last
-    known = np.full(
-        int(trace.max(initial=-1)) + 2, np.nan
-    )  # the last stands for rows without a trace, which are -1
+    # From behind, so that of two rows on one trace the first is written last.
+    mine = np.flatnonzero(df["design"] == baseline)[::-1]
+    # One more than there are traces: the last stands for rows without a trace, which have -1.
+    known = np.full(int(trace.max(initial=-1)) + 2, np.nan)
     known[trace[mine]] = df[metric].astype("float64").to_numpy()[mine]
     known[-1] = np.nan
     return pd.Series(known[trace], df.index, name="trace_id")

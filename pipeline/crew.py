@@ -148,9 +148,8 @@ class Crew:
             stream.next_deadline = None
             stream.waker.set()
 
-        def of_scheduler(
-            dask_scheduler: Any,
-        ) -> None:  # in here, so that it travels to where forkbench may be missing
+        # Functions in here, not of the module: they travel as they are to where forkbench may be missing.
+        def of_scheduler(dask_scheduler: Any) -> None:
             for stream in (*dask_scheduler.stream_comms.values(), *dask_scheduler.client_comms.values()):
                 send_now(stream)
 

@@ -187,18 +187,16 @@ class _Sweep:
         for _ in range(_FETCH_TRIES):
             try:
                 reply = future.result(timeout=_FETCH_SECONDS)
-                break
             except TimeoutError:  # Dask would wait for ever for another worker to make it again
                 self._watch()
-            if future.status != "finished":
-                self._repeat(batch)
+                if future.status != "finished":
+                    break
+            else:
+                self._jobs_done += len(batch)
+                self._seconds += reply.seconds
+                self._deliver(reply)
                 return
-        else:
-            self._repeat(batch)
-            return
-        self._jobs_done += len(batch)
-        self._seconds += reply.seconds
-        self._deliver(reply)
+        self._repeat(batch)
 
     def _repeat(self, batch: list[Job]) -> None:
         """Run a batch again whose result got lost with its worker."""

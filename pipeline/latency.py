@@ -233,14 +233,12 @@ def vector_times(
         act += flat.act
         cost = costs[act]
         cost *= flat.n
-        ns: FloatArray = np.bincount(flat.vector, cost, minlength=len(flat.row)).astype(
-            np.float64, copy=False
-        )
+        spent: FloatArray = np.bincount(flat.vector, cost, minlength=len(flat.row)).astype(np.float64)
         wanted = np.isin(flat.kind, kinds)
-        found.append((flat.row[wanted] + first, flat.kind[wanted], ns[wanted], flat.times[wanted]))
+        found.append((flat.row[wanted] + first, flat.kind[wanted], spent[wanted], flat.times[wanted]))
         first += flat.rows
-    rows, kind, times = (np.concatenate([each[at] for each in found]) for at in (0, 1, 3))
-    return rows, kind, np.concatenate([each[2] for each in found]), times
+    row, kind, ns, times = zip(*found, strict=True)
+    return np.concatenate(row), np.concatenate(kind), np.concatenate(ns), np.concatenate(times)
 
 
 @lru_cache(maxsize=8)

@@ -47,10 +47,8 @@ def users_figure(digest: Digest) -> Group | None:
     each = ratios(digest)
     judged = [name for name in candidates(digest) if name in found] or list(found)
     floor = digest.floor if digest.floor in found and digest.floor not in judged else None
-    values = {
-        name: np.sort(each.loc[each["design"] == name, "ratio"].to_numpy(np.float64))
-        for name in [*judged, *filter(None, [floor])]
-    }
+    shown = judged if floor is None else [*judged, floor]
+    values = {name: np.sort(each.loc[each["design"] == name, "ratio"].to_numpy(np.float64)) for name in shown}
     drawn = _Drawn(values, _ends(values), floor)
     panels = [_panel(digest, name, found[name], drawn) for name in judged]
     reading = (

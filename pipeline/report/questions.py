@@ -158,16 +158,17 @@ def _found(question: Question, digest: Digest, parts: Sequence[Digest]) -> list[
         for design, other in question.pairs or _judged(question, part):
             standings = part.standings(other) if {design, other} <= set(digest.designs) else {}
             if design in standings and standings[design].ratio > 0:
-                users = _over_users(part, design, other)
-                floor = None if other in digest.sharing else _floor(part, standings, {design, other})
+                users, floor = _over_users(part, design, other), _floor(part, design, other)
                 found.append(Found(part.where, standings[design], other, users, floor))
     return found
 
 
-def _floor(part: Digest, standings: dict[str, Standing], compared: set[str]) -> float | None:
-    """Return what the floor has beside what is compared, if it is a third."""
-    found = standings.get(str(part.floor))
-    return found.ratio if found is not None and part.floor not in compared and found.ratio > 0 else None
+def _floor(part: Digest, design: str, other: str) -> float | None:
+    """Return ``Found.floor``: what a floor that is neither of the two has beside one that does not share."""
+    if part.floor in (None, design, other) or other in part.sharing:
+        return None
+    found = part.standings(other).get(str(part.floor))
+    return found.ratio if found is not None and found.ratio > 0 else None
 
 
 def _judged(question: Question, part: Digest) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What becomes of batches when the cluster misbehaves, without a cluster."""
+"""What becomes of batches when the cluster misbehaves, without one; and with one what becomes of what Dask holds back."""
 
 from __future__ import annotations
 
